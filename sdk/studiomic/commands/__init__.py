@@ -1,0 +1,1 @@
+"""The subcommands of `studiomic`, one a module: each adds its parser and runs."""

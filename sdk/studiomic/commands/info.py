@@ -1,0 +1,77 @@
+"""`studiomic info`"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from studiomic.commands.options import add_bundle_option
+from studiomic.commands.table import format_table
+
+HELP = "tell what a model bundle is, how late it is, and what taught it"
+EPILOG = """examples:
+  studiomic info
+      the built-in bundle
+  studiomic info --bundle ./my_bundle
+      a bundle of your own
+
+parity: the relative error of the file's graph against the generator that it was exported from.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the subcommand."""
+    add_bundle_option(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print; return the exit code."""
+    import onnxruntime
+
+    from studiomic.bundle import load_bundle
+    from studiomic.stream import Stream
+    from studiomic.version import __version__
+
+    bundle = load_bundle(arguments.bundle)
+    manifest = bundle.manifest
+    latency = Stream(manifest.sample_rate, 1, bundle=bundle).latency
+    card = manifest.data_card
+    facts = [
+        ("studiomic", __version__),
+        ("bundle", manifest.name),
+        ("folder", str(bundle.folder)),
+        ("contract", str(manifest.contract_version)),
+        ("sample rate", f"{manifest.sample_rate} Hz"),
+        ("hop", f"{manifest.hop} samples"),
+        ("latency", f"{latency} samples, {latency / manifest.sample_rate * 1000:.1f} ms"),
+        ("runtime", f"ONNX Runtime {onnxruntime.__version__}"),
+        ("taught by", f"{card.recordings} recordings"),
+        *(("", f"{count} under {licence}") for licence, count in sorted(card.licences.items())),
+        ("attributions", str(bundle.folder / card.path)),
+    ]
+    width = max(len(name) for name, _ in facts)
+    print("\n".join(f"{name:<{width}}  {value}" for name, value in facts) + "\n")
+    print(
+        format_table(
+            ("file", "format", "precision", "channels", "size, MB", "parity"),
+            [
+                (
+                    file.path,
+                    file.format,
+                    file.precision,
+                    str(file.channels),
+                    f"{_size(bundle.folder / file.path) / 1e6:.2f}",
+                    f"{file.parity.relative_error:.1e} over {file.parity.seconds:g} s",
+                )
+                for file in manifest.files
+            ],
+        )
+    )
+    return 0
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size

@@ -1,0 +1,88 @@
+"""Options that several subcommands share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import NamedTuple
+
+from studiomic.controls import Controls
+from studiomic.errors import InvalidLayoutError
+
+ChannelGroups = str | tuple[tuple[int, ...], ...]
+NAMED_GROUPS = ("auto", "pairs", "singles")
+
+
+class Chosen(NamedTuple):
+    """What `add_engine_options` was answered."""
+
+    controls: Controls
+    channel_groups: ChannelGroups
+    bundle: str | None
+    backend: str
+    precision: str
+    threads: int
+
+
+def add_control_options(parser: argparse.ArgumentParser) -> None:
+    """--denoise, --dereverb, --extend."""
+    group = parser.add_argument_group("controls", "each from 0 (leave it) to 1 (all of it, the default)")
+    group.add_argument("--denoise", type=float, default=1.0, metavar="0..1", help="take noise away")
+    group.add_argument("--dereverb", type=float, default=1.0, metavar="0..1", help="take the room's sound away")
+    group.add_argument("--extend", type=float, default=1.0, metavar="0..1", help="give lost high frequencies back")
+
+
+def add_bundle_option(parser: argparse._ActionsContainer) -> None:
+    """--bundle."""
+    parser.add_argument("--bundle", metavar="NAME|PATH", help="model bundle (default: the one that is built in)")
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """The controls, the model bundle and how it is run."""
+    add_control_options(parser)
+    group = parser.add_argument_group("model")
+    add_bundle_option(group)
+    group.add_argument("--backend", default="onnx", metavar="NAME", help="what runs the graph (default: onnx)")
+    group.add_argument("--precision", default="fp32", metavar="NAME", help="of the graph's weights (default: fp32)")
+    group.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the graph (default: 1)")
+    group.add_argument(
+        "--channel-groups",
+        default="auto",
+        metavar="GROUPS",
+        help="which channels belong together: auto (mono, one stereo pair, else singles), pairs, singles, or a list "
+        "such as 0,1/2/3,4",
+    )
+
+
+def chosen(arguments: argparse.Namespace) -> Chosen:
+    """Raises InvalidControlError and InvalidLayoutError."""
+    return Chosen(
+        controls=Controls(arguments.denoise, arguments.dereverb, arguments.extend),
+        channel_groups=parse_groups(arguments.channel_groups),
+        bundle=arguments.bundle,
+        backend=arguments.backend,
+        precision=arguments.precision,
+        threads=arguments.threads,
+    )
+
+
+def parse_groups(text: str) -> ChannelGroups:
+    """'auto', 'pairs', 'singles', or '0,1/2' as ((0, 1), (2,)). Raises InvalidLayoutError."""
+    if text in NAMED_GROUPS:
+        return text
+    try:
+        return tuple(tuple(int(channel) for channel in group.split(",")) for group in text.split("/"))
+    except ValueError as error:
+        raise InvalidLayoutError(
+            f"--channel-groups: got '{text}', wanted {', '.join(NAMED_GROUPS)}, or channel numbers from 0 such as 0,1/2"
+        ) from error
+
+
+def warn(text: str) -> None:
+    """One line on the error output."""
+    print(f"studiomic: warning: {one_line(text)}", file=sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """File names may hold line breaks; a message is one line."""
+    return " ".join(text.split())
