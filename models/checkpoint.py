@@ -1,0 +1,79 @@
+"""Weights and training state on disk: safetensors beside JSON, never pickles, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+
+GENERATOR = "band_split"
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, partial, metadata)
+    partial.replace(path)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file. Raises ValueError where it is missing or no such file."""
+    if not path.is_file():
+        raise ValueError(f"no weights at {path}; wanted a .safetensors file, as models.train writes it")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118 not a dict
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no readable safetensors file: {error}") from error
+
+
+def save_generator(path: Path, generator: BandSplitGenerator, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    """Write a generator's `weights` with its configuration and `facts` (how it was trained) in the file's metadata."""
+    metadata = {
+        "generator": GENERATOR,
+        "config": json.dumps(asdict(generator.config)),
+        "facts": json.dumps(facts),
+    }
+    write_tensors(path, weights, metadata)
+
+
+def load_generator(path: Path) -> tuple[BandSplitGenerator, dict[str, Any]]:
+    """The generator in a weights file, in evaluation mode, and the facts written with it."""
+    tensors, metadata = read_tensors(path)
+    if metadata.get("generator") != GENERATOR:
+        raise ValueError(f"{path} holds a generator of kind {metadata.get('generator')!r}, wanted {GENERATOR!r}")
+    config = json.loads(metadata["config"])
+    config["copy_shifts"] = tuple(config["copy_shifts"])
+    generator = BandSplitGenerator(BandSplitConfig(**config))
+    generator.load_state_dict(tensors)
+    return generator.eval(), json.loads(metadata["facts"])
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's running moments as named tensors."""
+    return {
+        f"optimizer.{index}.{name}": value
+        for index, state in optimizer.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Undo `optimizer_tensors`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        prefix, _, rest = name.partition(".")
+        if prefix == "optimizer":
+            index, _, moment = rest.partition(".")
+            state.setdefault(int(index), {})[moment] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,123 @@
+"""What a phone does to music, made on the fly: room, noise, colour, low-pass; singly, together, or not at all.
+
+A degraded clip is kept as the sum of its parts, so that the target for any controls follows exactly:
+
+    degraded = clean - missing + noise + reverberation
+    target(denoise, dereverb, extend) = degraded - denoise * noise - dereverb * reverberation + extend * missing
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import butter, fftconvolve, firwin, firwin2, sosfilt
+
+from models.data.noise import a_weighted_power, synthetic_noise
+from models.data.recordings import NYQUIST, SAMPLE_RATE
+from models.data.rooms import reverberate
+
+Samples = NDArray[np.float32]
+
+FILTER_TAPS = 513
+QUIETEST_POWER = 1e-10
+RUMBLE_HZ = 100.0  # phone microphones high-pass what they record
+
+
+@dataclass(frozen=True)
+class DegradationOdds:
+    """How often each happens, and within which limits. Clean clips stay whole."""
+
+    clean: float = 0.15
+    noise: float = 0.6
+    room: float = 0.4
+    lowpass: float = 0.4
+    colour: float = 0.12
+    synthetic_noise: float = 0.45
+    snr_db: tuple[float, float] = (-2.0, 28.0)
+    direct_db: tuple[float, float] = (-3.0, 12.0)
+    lowpass_hz: tuple[float, float] = (3000.0, 16000.0)
+    level_dbfs: tuple[float, float] = (-40.0, -14.0)
+
+
+@dataclass(frozen=True)
+class DegradedClip:
+    """The parts of a degraded clip, [samples] each, and the frequency below which nothing is missing."""
+
+    clean: Samples
+    noise: Samples
+    reverberation: Samples
+    missing: Samples
+    passband_hz: float
+
+    @property
+    def degraded(self) -> Samples:
+        return self.clean - self.missing + self.noise + self.reverberation
+
+
+def lowpass_filter(hertz: float, random: np.random.Generator) -> Samples:
+    """A linear-phase low-pass with a random steepness, [taps]."""
+    taps: Samples = firwin(FILTER_TAPS, hertz, fs=SAMPLE_RATE, window=("kaiser", random.uniform(3, 12))).astype(np.float32)
+    return taps
+
+
+def colour_filter(random: np.random.Generator) -> Samples:
+    """A microphone under a hand or case: a resonance, then a falling shelf, [taps]."""
+    knee = random.uniform(700, 2500)
+    depth = random.uniform(-24, -4)
+    hertz = [0, knee / 4, knee / 1.6, knee, 2 * knee, 5 * knee, NYQUIST]
+    gain_db = np.array([0, 0, random.uniform(-2, 7), 0, 0.6 * depth, depth, 1.3 * depth])
+    taps: Samples = firwin2(FILTER_TAPS, hertz, 10 ** (gain_db / 20), fs=SAMPLE_RATE).astype(np.float32)
+    return taps
+
+
+def filtered(samples: Samples, taps: Samples) -> Samples:
+    result: Samples = fftconvolve(samples, taps, "same").astype(np.float32)
+    return result
+
+
+def scaled_noise(clean: Samples, noise: Samples, snr_db: float) -> Samples:
+    """`noise`, high-passed as a phone does, at an A-weighted signal-to-noise ratio to `clean`."""
+    sections = butter(2, RUMBLE_HZ, "highpass", fs=SAMPLE_RATE, output="sos")
+    noise = sosfilt(sections, noise).astype(np.float32)
+    wanted = max(a_weighted_power(clean), QUIETEST_POWER) * 10 ** (-snr_db / 10)
+    scaled: Samples = noise * np.float32(np.sqrt(wanted / max(a_weighted_power(noise), QUIETEST_POWER)))
+    return scaled
+
+
+def degrade(
+    clean: Samples,
+    cutoff_hz: float,
+    recorded_noise: Samples | None,
+    room: Samples | None,
+    odds: DegradationOdds,
+    random: np.random.Generator,
+) -> DegradedClip:
+    """Degrade a clip [samples] at random. `recorded_noise` [samples] and `room` [taps] are used as the odds say; without
+    recorded noise it is synthesised. `cutoff_hz`: above it the clip itself holds nothing."""
+    zero = np.zeros_like(clean)
+    noise, reverberation, missing, passband = zero, zero, zero, cutoff_hz
+    if random.random() < odds.clean:
+        return DegradedClip(clean, noise, reverberation, missing, passband)
+    if room is not None and random.random() < odds.room:
+        reverberation = reverberate(clean, room, random.uniform(*odds.direct_db)) - clean
+    if random.random() < odds.noise:
+        source = recorded_noise
+        if source is None or random.random() < odds.synthetic_noise:
+            source = synthetic_noise(len(clean), random)
+        noise = scaled_noise(clean, source, random.uniform(*odds.snr_db))
+    microphone: list[Samples] = []
+    if random.random() < odds.colour:
+        microphone.append(colour_filter(random))
+    if random.random() < odds.lowpass:
+        low, high = np.log(odds.lowpass_hz)
+        hertz = float(np.exp(random.uniform(low, high)))
+        microphone.append(lowpass_filter(hertz, random))
+        passband = min(passband, 0.95 * hertz)
+    heard = clean
+    for taps in microphone:
+        heard = filtered(heard, taps)
+        reverberation = filtered(reverberation, taps) if reverberation is not zero else zero
+        noise = filtered(noise, taps) if noise is not zero else zero
+    return DegradedClip(clean, noise, reverberation, clean - heard, passband)

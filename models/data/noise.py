@@ -1,0 +1,77 @@
+"""Noise that is synthesised: coloured, hum, clicks; and the weighting that noise levels are set by."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from models.data.recordings import SAMPLE_RATE
+
+WHITE_DB_PER_OCTAVE = 0.0
+PINK_DB_PER_OCTAVE = -3.0
+BROWN_DB_PER_OCTAVE = -6.0
+LOWEST_SHAPED_HZ = 50.0
+MAINS_HZ = (50.0, 60.0)
+HUM_HARMONICS = 24
+CLICKS_PER_SECOND = (0.5, 12.0)
+CLICK_SECONDS = (0.0005, 0.01)
+
+
+def coloured(samples: int, db_per_octave: float, random: np.random.Generator) -> NDArray[np.float32]:
+    """Gaussian noise of about unit power whose spectrum falls by a constant slope above 50 Hz, [samples]."""
+    spectrum = fft.rfft(random.standard_normal(samples, dtype=np.float32))
+    hertz = np.maximum(fft.rfftfreq(samples, 1 / SAMPLE_RATE), LOWEST_SHAPED_HZ).astype(np.float32)
+    shape = (hertz / 1000.0) ** np.float32(db_per_octave / (20 * np.log10(2)))
+    shape /= np.sqrt(np.mean(shape**2))
+    noise: NDArray[np.float32] = fft.irfft(spectrum * shape, samples).astype(np.float32)
+    return noise
+
+
+def hum(samples: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """Mains hum: harmonics of 50 or 60 Hz with falling random levels, [samples]."""
+    base = random.choice(MAINS_HZ) * random.uniform(0.998, 1.002)
+    time = np.arange(samples, dtype=np.float32) / SAMPLE_RATE
+    total = np.zeros(samples, dtype=np.float32)
+    for harmonic in range(1, HUM_HARMONICS + 1):
+        level = 10 ** (random.uniform(-20, 0) / 20) / harmonic ** random.uniform(0.3, 1.2)
+        total += np.float32(level) * np.sin(np.float32(2 * np.pi * base * harmonic) * time + random.uniform(0, 6.28)).astype(np.float32)
+    return total
+
+
+def clicks(samples: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """Short decaying bursts at random times, as of keys and handling, [samples]."""
+    total = np.zeros(samples, dtype=np.float32)
+    count = int(random.uniform(*CLICKS_PER_SECOND) * samples / SAMPLE_RATE) + 1
+    for _ in range(count):
+        length = int(random.uniform(*CLICK_SECONDS) * SAMPLE_RATE)
+        burst = random.standard_normal(length) * np.exp(-np.arange(length) / (0.25 * length))
+        start = int(random.integers(0, max(1, samples - length)))
+        total[start : start + length] += (10 ** (random.uniform(-20, 0) / 20) * burst)[: samples - start].astype(np.float32)
+    return total
+
+
+def synthetic_noise(samples: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """A random one of: coloured noise of any slope (white, pink and brown among them), slowly swelling noise, hum with hiss,
+    clicks with hiss."""
+    slope = float(random.choice([WHITE_DB_PER_OCTAVE, PINK_DB_PER_OCTAVE, BROWN_DB_PER_OCTAVE, random.uniform(-8.0, 3.0)]))
+    base = coloured(samples, slope, random)
+    which = random.random()
+    if which < 0.6:
+        return base
+    if which < 0.75:
+        knots = 10 ** (random.uniform(-12, 0, size=max(2, samples // SAMPLE_RATE + 1)) / 20)
+        swell = np.interp(np.linspace(0, len(knots) - 1, samples), np.arange(len(knots)), knots).astype(np.float32)
+        return base * swell
+    other = hum(samples, random) if which < 0.87 else 4 * clicks(samples, random)
+    return (other + 10 ** (random.uniform(-30, -6) / 20) * base).astype(np.float32)
+
+
+def a_weighted_power(samples: NDArray[np.float32]) -> float:
+    """Mean power after A-weighting (IEC 61672-1, analogue magnitude applied in the frequency domain)."""
+    squared = fft.rfftfreq(len(samples), 1 / SAMPLE_RATE).astype(np.float64) ** 2
+    gain = 12194**2 * squared**2 / (
+        (squared + 20.6**2) * np.sqrt((squared + 107.7**2) * (squared + 737.9**2)) * (squared + 12194**2)
+    )
+    power = np.abs(fft.rfft(samples)) ** 2 * gain**2
+    return float(2 * np.sum(power) / len(samples) ** 2)

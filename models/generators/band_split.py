@@ -1,0 +1,292 @@
+"""The streaming generator: a causal band-split network that estimates real gains per bin.
+
+Bins are grouped into bands, each projected to a few channels (band-split RNN: Luo and Yu 2023, arXiv 2209.15174); blocks
+mix over time (gated linear recurrence), across bands and across channels; each bin then gets
+
+    noise, reverberation  the shares of the bin that are noise and late reverberation (with what is kept they sum to 1)
+    colour                the gain, less 1, that undoes the microphone's loss at that bin
+    copies                gains on copies of the kept spectrum shifted upwards, which fill highs that are missing
+
+and the change to the spectrum is a sum of products with the controls: at controls 0, 0, 0 it is zero by structure. Gains are
+real and common to all channels, so that level and phase differences between channels survive.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.generators.bands import LAYOUT_1024, BandLayout
+from models.generators.features import (
+    FEATURES_PER_BIN,
+    MAGNITUDE_FLOOR,
+    MAGNITUDE_SCALE,
+    StationarityFeatures,
+    magnitude,
+)
+from models.generators.framing import analysis, square_root_hann, synthesis
+from models.generators.recurrence import linear_recurrence
+
+SHORTEST_MEMORY_SECONDS = 0.02
+LONGEST_MEMORY_SECONDS = 5.0
+LARGEST_COLOUR_NEPERS = 2.8  # 24 dB: a hand over the hole takes away no more
+LARGEST_COPY_GAIN = 2.0
+# Start as a bystander: nothing is noise, nothing is added.
+MASK_START_LOGIT = -4.0
+COPY_START_LOGIT = -5.0
+OTHER_OUTPUTS_PER_BIN = 3  # noise, reverberation, colour
+
+
+@dataclass(frozen=True)
+class BandSplitConfig:
+    """Sizes of a BandSplitGenerator. `copy_shifts` are even numbers of bins: with half overlap these keep their phase from
+    frame to frame."""
+
+    sample_rate: int = 48000
+    window: int = 2048
+    channels: int = 32
+    blocks: int = 4
+    band_hidden: int = 96
+    channel_hidden: int = 64
+    copy_shifts: tuple[int, ...] = (170, 342, 512)
+
+    @property
+    def hop(self) -> int:
+        return self.window // 2
+
+    @property
+    def bins(self) -> int:
+        return self.window // 2
+
+
+@dataclass(frozen=True)
+class Gains:
+    """Per-bin gains, [time, batch, bins] each; `copies` [time, batch, bins, shifts]."""
+
+    noise: Tensor
+    reverberation: Tensor
+    colour: Tensor
+    copies: Tensor
+
+
+class BandEncoder(nn.Module):
+    """Features [time, batch, bins, features] to [bands, time, batch, channels]: one matrix a band."""
+
+    def __init__(self, layout: BandLayout, channels: int) -> None:
+        super().__init__()
+        self.layout = layout
+        self.weights = nn.ParameterList(
+            nn.Parameter(
+                torch.randn(g.count, g.width * FEATURES_PER_BIN, channels) / math.sqrt(g.width * FEATURES_PER_BIN)
+            )
+            for g in layout.groups
+        )
+        self.bias = nn.Parameter(0.1 * torch.randn(layout.bands, 1, channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        time, batch = features.shape[:2]
+        bands, start = [], 0
+        for group, weight in zip(self.layout.groups, self.weights, strict=True):
+            end = start + group.count * group.width
+            part = features[:, :, start:end].reshape(time * batch, group.count, group.width * FEATURES_PER_BIN)
+            bands.append(torch.bmm(part.transpose(0, 1), weight))
+            start = end
+        return (torch.cat(bands) + self.bias).reshape(self.layout.bands, time, batch, -1)
+
+
+class BandDecoder(nn.Module):
+    """[bands, time, batch, channels] to [time, batch, bins, outputs]: one matrix a band."""
+
+    def __init__(self, layout: BandLayout, channels: int, bias: Tensor) -> None:
+        super().__init__()
+        self.layout = layout
+        self.outputs = bias.shape[0]
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.randn(g.count, channels, g.width * self.outputs) * 0.3 / math.sqrt(channels))
+            for g in layout.groups
+        )
+        self.bias = nn.Parameter(bias.repeat(layout.bins, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        time, batch = x.shape[1:3]
+        bins, start = [], 0
+        for group, weight in zip(self.layout.groups, self.weights, strict=True):
+            part = torch.bmm(x[start : start + group.count].flatten(1, 2), weight)
+            bins.append(part.transpose(0, 1).reshape(time, batch, group.count * group.width, self.outputs))
+            start += group.count
+        return torch.cat(bins, dim=2) + self.bias
+
+
+class TimeMixing(nn.Module):
+    """A two-tap causal convolution, then a gated linear recurrence, per band. State [bands, batch, 2 channels]."""
+
+    def __init__(self, channels: int, frames_per_second: float) -> None:
+        super().__init__()
+        self.channels = channels
+        self.norm = nn.LayerNorm(channels)
+        self.now = nn.Parameter(torch.ones(channels))
+        self.before = nn.Parameter(torch.zeros(channels))
+        self.project = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+        memories = torch.logspace(math.log10(SHORTEST_MEMORY_SECONDS), math.log10(LONGEST_MEMORY_SECONDS), channels)
+        update = 1.0 - torch.exp(-1.0 / (memories * frames_per_second))
+        with torch.no_grad():
+            self.project.bias[:channels] = torch.logit(update)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.norm(x)
+        held, last = state[..., : self.channels], state[..., self.channels :]
+        shifted = last.unsqueeze(1) if y.shape[1] == 1 else torch.cat([last.unsqueeze(1), y[:, :-1]], dim=1)
+        update, candidate, gate = self.project(y * self.now + shifted * self.before).chunk(3, dim=-1)
+        update = torch.sigmoid(update)
+        states = linear_recurrence(1.0 - update, update * candidate, held)
+        return x + self.out(states * functional.silu(gate)), torch.cat([states[:, -1], y[:, -1]], dim=-1)
+
+
+class BandMixing(nn.Module):
+    """A two-layer network across bands, the same for every channel."""
+
+    def __init__(self, bands: int, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.widen = nn.Parameter(torch.randn(hidden, bands) / math.sqrt(bands))
+        self.narrow = nn.Parameter(torch.randn(bands, hidden) * 0.3 / math.sqrt(hidden))
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = functional.silu(self.widen @ self.norm(x).flatten(1))
+        return x + (self.narrow @ hidden).reshape(x.shape)
+
+
+class ChannelMixing(nn.Module):
+    """A gated two-layer network across channels (GLU with SiLU: Shazeer 2020, arXiv 2002.05202), the same for every band."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.widen = nn.Linear(channels, 2 * hidden)
+        self.narrow = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.widen(self.norm(x)).chunk(2, dim=-1)
+        return x + self.narrow(value * functional.silu(gate))
+
+
+class Block(nn.Module):
+    """Mixing over time, across bands, across channels, each beside a skip."""
+
+    def __init__(self, config: BandSplitConfig, bands: int) -> None:
+        super().__init__()
+        self.time = TimeMixing(config.channels, config.sample_rate / config.hop)
+        self.band = BandMixing(bands, config.channels, config.band_hidden)
+        self.channel = ChannelMixing(config.channels, config.channel_hidden)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        x, state = self.time(x, state)
+        return self.channel(self.band(x)), state
+
+
+def equivalent_rectangular_bandwidth(hertz: Tensor) -> Tensor:
+    """Bandwidth in hertz of the ear's filter at `hertz` (Glasberg and Moore 1990): 24.7 (4.37 f / 1000 + 1)."""
+    return 24.7 * (4.37e-3 * hertz + 1.0)
+
+
+class BandSplitGenerator(nn.Module):
+    """Enhances audio frame by frame; `forward` does a whole clip, `step` any number of frames with an explicit state."""
+
+    window: Tensor
+
+    def __init__(self, config: BandSplitConfig | None = None, layout: BandLayout = LAYOUT_1024) -> None:
+        super().__init__()
+        self.config = config = config or BandSplitConfig()
+        if layout.bins != config.bins:
+            raise ValueError(f"the band layout covers {layout.bins} bins, the window gives {config.bins}")
+        self.layout = layout
+        frames_per_second = config.sample_rate / config.hop
+        self.register_buffer("window", square_root_hann(config.window), persistent=False)
+        hertz = torch.arange(config.bins) * (config.sample_rate / config.window)
+        weights = 1.0 / equivalent_rectangular_bandwidth(hertz)
+        self.features = StationarityFeatures(config.bins, frames_per_second, weights / weights.sum())
+        self.encoder = BandEncoder(layout, config.channels)
+        self.blocks = nn.ModuleList(Block(config, layout.bands) for _ in range(config.blocks))
+        start = [MASK_START_LOGIT, MASK_START_LOGIT, 0.0] + [COPY_START_LOGIT] * len(config.copy_shifts)
+        self.norm = nn.LayerNorm(config.channels)
+        self.decoder = BandDecoder(layout, config.channels, torch.tensor(start))
+
+    @property
+    def spectrum_scale(self) -> float:
+        """What an unscaled DFT is multiplied by before `step`."""
+        return MAGNITUDE_SCALE / float(self.window.sum())
+
+    def state_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the states for a batch of one, in the order in which `step` takes them."""
+        block = (self.layout.bands, 1, 2 * self.config.channels)
+        return [(1, self.features.state_size), *[block] * self.config.blocks]
+
+    def initial_states(self, batch: int) -> list[Tensor]:
+        """States before the first frame: zeros."""
+        device = self.window.device
+        block = (self.layout.bands, batch, 2 * self.config.channels)
+        return [
+            torch.zeros(batch, self.features.state_size, device=device),
+            *[torch.zeros(block, device=device) for _ in self.blocks],
+        ]
+
+    def gains(self, magnitudes: Tensor, states: list[Tensor]) -> tuple[Gains, list[Tensor]]:
+        """Gains for scaled magnitudes [time, batch, bins], and the states after them."""
+        features, feature_state = self.features(torch.log(magnitudes + MAGNITUDE_FLOOR), states[0])
+        x = self.encoder(features)
+        next_states = [feature_state]
+        for block, state in zip(self.blocks, states[1:], strict=True):
+            x, state = block(x, state)
+            next_states.append(state)
+        outputs = self.decoder(self.norm(x))
+        # softmax over (noise, reverberation, kept) with the last logit zero, written out: few and common operators
+        noise, reverberation = torch.exp(outputs[..., 0].clamp_max(10.0)), torch.exp(outputs[..., 1].clamp_max(10.0))
+        total = 1.0 + noise + reverberation
+        return Gains(
+            noise=noise / total,
+            reverberation=reverberation / total,
+            colour=torch.exp(LARGEST_COLOUR_NEPERS * torch.tanh(outputs[..., 2])) - 1.0,
+            copies=LARGEST_COPY_GAIN * torch.sigmoid(outputs[..., OTHER_OUTPUTS_PER_BIN:]),
+        ), next_states
+
+    def step(
+        self, real: Tensor, imaginary: Tensor, controls: Tensor, states: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The change to scaled bins [batch, channels, time, bins] under `controls` [batch, time, 3], and the next states."""
+        magnitudes = magnitude(real, imaginary).mean(dim=1).transpose(0, 1)
+        gains, next_states = self.gains(magnitudes, states)
+        denoise, dereverb, extend = (controls.transpose(0, 1)[..., i : i + 1] for i in range(3))
+        kept = 1.0 - gains.noise - gains.reverberation
+        own = extend * gains.colour * kept - denoise * gains.noise - dereverb * gains.reverberation
+        copies = extend.unsqueeze(-1) * gains.copies
+        own, kept = own.transpose(0, 1).unsqueeze(1), kept.transpose(0, 1).unsqueeze(1)  # [batch, 1, time, bins]
+        copies = copies.transpose(0, 1).unsqueeze(1)
+        changes = []
+        for part in (real, imaginary):
+            change, source = own * part, kept * part
+            for i, shift in enumerate(self.config.copy_shifts):
+                change = change + copies[..., i] * functional.pad(source[..., :-shift], (shift, 0))
+            changes.append(change)
+        return changes[0], changes[1], next_states
+
+    def forward(self, audio: Tensor, controls: Tensor) -> Tensor:
+        """Enhance whole clips: audio [batch, channels, samples], controls [batch, 3] or per hop [batch, hops, 3].
+
+        Returns [batch, channels, samples] without delay.
+        """
+        hop, samples = self.config.hop, audio.shape[-1]
+        hops = -(-samples // hop) + 1  # one more than the clip fills: the last hop comes out one later
+        padded = functional.pad(audio, (0, hops * hop - samples))
+        if controls.ndim == 2:
+            controls = controls.unsqueeze(1).expand(-1, hops, -1)
+        controls = functional.pad(controls, (0, 0, 0, hops - controls.shape[1]), mode="replicate")
+        real, imaginary = analysis(padded, self.window)
+        scale = self.spectrum_scale
+        real, imaginary, _ = self.step(real * scale, imaginary * scale, controls, self.initial_states(audio.shape[0]))
+        change = synthesis(real / scale, imaginary / scale, self.window)
+        return audio + change[..., hop : hop + samples]

@@ -1,0 +1,70 @@
+"""What the generator sees of each bin: its log magnitude against the recording's level, noise floor and long-term mean.
+
+The distances to a leaky minimum and to a slow mean say what is stationary, at any level (minimum statistics: Martin 2001,
+"Noise power spectral density estimation based on optimal smoothing and minimum statistics").
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+FEATURES_PER_BIN = 3
+# A full-scale sine reads |X| = MAGNITUDE_SCALE / 2, the floor is -104 dB below full scale: both well inside fp16's range.
+MAGNITUDE_SCALE = 16.0
+MAGNITUDE_FLOOR = 1e-4
+SHORT_SECONDS = 0.1  # smoothing before the minimum is taken: single bins of noise fade deeply
+LONG_SECONDS = 1.5
+MINIMUM_RISE_DB_PER_SECOND = 6.0
+NEPERS_PER_DB = math.log(10) / 20
+MINIMUM_START = 4.0  # above any log magnitude, so that the first frame sets the minimum
+
+
+def magnitude(real: Tensor, imaginary: Tensor) -> Tensor:
+    """|real + i imaginary| without squaring either part, so that quiet bins survive half precision."""
+    larger = torch.maximum(real.abs(), imaginary.abs())
+    ratio = torch.minimum(real.abs(), imaginary.abs()) / (larger + 1e-6)
+    return larger * torch.sqrt(1.0 + ratio * ratio)
+
+
+class StationarityFeatures(nn.Module):
+    """Log magnitudes [time, batch, bins] to features [time, batch, bins, 3], with the state of the running statistics.
+
+    The state is [batch, 1 + 1 + 3 bins]: frames seen (capped), running level, then per bin the short mean, the leaky
+    minimum (less its start value) and the long mean; all zero at the start.
+    """
+
+    level_weights: Tensor
+
+    def __init__(self, bins: int, frames_per_second: float, level_weights: Tensor) -> None:
+        super().__init__()
+        self.bins = bins
+        self.short_rate = 1.0 - math.exp(-1.0 / (SHORT_SECONDS * frames_per_second))
+        self.long_rate = 1.0 - math.exp(-1.0 / (LONG_SECONDS * frames_per_second))
+        self.rise = MINIMUM_RISE_DB_PER_SECOND * NEPERS_PER_DB / frames_per_second
+        self.register_buffer("level_weights", level_weights, persistent=False)
+
+    @property
+    def state_size(self) -> int:
+        return 2 + 3 * self.bins
+
+    @torch.no_grad()
+    def forward(self, logs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        bins = self.bins
+        seen, level = state[:, 0:1], state[:, 1:2]
+        short, minimum, mean = state[:, 2 : 2 + bins], state[:, 2 + bins : 2 + 2 * bins], state[:, 2 + 2 * bins :]
+        weighted = (logs * self.level_weights).sum(dim=-1, keepdim=True)
+        steps = []
+        for t in range(logs.shape[0]):
+            log = logs[t]
+            first_rate = 1.0 / (seen + 1.0)  # a plain mean until the exponential one has enough to go on
+            short = short + (log - short) * first_rate.clamp_min(self.short_rate)
+            long_rate = first_rate.clamp_min(self.long_rate)
+            mean = mean + (log - mean) * long_rate
+            level = level + (weighted[t] - level) * long_rate
+            minimum = torch.minimum(short - MINIMUM_START, minimum + self.rise)
+            seen = (seen + 1.0).clamp_max(1.0 / self.long_rate)
+            steps.append(torch.stack([log - level, log - (minimum + MINIMUM_START), log - mean], dim=-1))
+        return torch.stack(steps), torch.cat([seen, level, short, minimum, mean], dim=-1)

@@ -1,0 +1,74 @@
+"""What training minimises: compressed spectra at several resolutions and a signal-to-distortion ratio, both weighted over
+frequency as the ear's bandwidths are, so that low rumble and wide highs count as they are heard."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.data.dataset import Batch
+from models.generators.band_split import equivalent_rectangular_bandwidth
+
+RESOLUTIONS = (512, 2048, 4096)
+RATIO_RESOLUTION = 2048
+REFERENCE_RMS = 10 ** (-23 / 20)
+POWER_FLOOR = 1e-9  # of a bin, where a full-scale sine reads 1/4: below it nothing is heard
+RATIO_FLOOR_DB = -45.0  # beyond this a clean clip counts as untouched
+MAGNITUDE_WEIGHT = 10.0
+RATIO_WEIGHT = 0.05  # per dB
+EDGE_HZ = 300.0  # over which the masks fade
+
+
+def compressed(spectrum: Tensor) -> Tensor:
+    """|spectrum|^(1/4): near the power by which loudness grows (0.3: Stevens 1957), and made of square roots, which are cheap."""
+    power = spectrum.real.square() + spectrum.imag.square() + POWER_FLOOR
+    return power.sqrt().sqrt().sqrt()
+
+
+class EnhancementLoss(nn.Module):
+    """The training loss of an enhanced batch [batch, 1, samples] against its target."""
+
+    def __init__(self, sample_rate: int, resolutions: tuple[int, ...] = RESOLUTIONS) -> None:
+        super().__init__()
+        self.sample_rate = sample_rate
+        self.resolutions = resolutions
+        for size in resolutions:
+            self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
+            hertz = torch.linspace(0, sample_rate / 2, size // 2 + 1)
+            self.register_buffer(f"hertz_{size}", hertz, persistent=False)
+            weights = 1.0 / equivalent_rectangular_bandwidth(hertz)
+            self.register_buffer(f"weights_{size}", weights / weights.sum(), persistent=False)
+
+    def spectrum(self, audio: Tensor, size: int) -> Tensor:
+        """[batch, bins, frames], scaled so that a full-scale sine reads 1/2."""
+        window = self.get_buffer(f"window_{size}")
+        return torch.stft(audio, size, size // 2, window=window, center=False, return_complex=True) / window.sum()
+
+    def below(self, hertz: Tensor, size: int) -> Tensor:
+        """Weights [batch, bins, 1] of the bins below `hertz` [batch], as the ear weighs them."""
+        distance = hertz.unsqueeze(1) - self.get_buffer(f"hertz_{size}")
+        return (self.get_buffer(f"weights_{size}") * (distance / EDGE_HZ).clamp(0.0, 1.0)).unsqueeze(-1)
+
+    def forward(self, enhanced: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The mean loss and its parts: `magnitude`, relative and dimensionless, and `ratio_db`, distortion over target."""
+        loudness = REFERENCE_RMS / batch.target.square().mean(dim=(1, 2)).sqrt().clamp_min(1e-5)
+        enhanced = enhanced.squeeze(1) * loudness.unsqueeze(1)
+        target = batch.target.squeeze(1) * loudness.unsqueeze(1)
+        magnitude = torch.zeros_like(loudness)
+        ratio_db = torch.zeros_like(loudness)
+        for size in self.resolutions:
+            ours, wanted = self.spectrum(enhanced, size), self.spectrum(target, size)
+            heard = self.below(batch.cutoff_hz, size)
+            ours_loudness, wanted_loudness = compressed(ours), compressed(wanted)
+            difference = (heard * (ours_loudness - wanted_loudness).square()).sum(dim=(1, 2))
+            relative = difference / (heard * wanted_loudness.square()).sum(dim=(1, 2))
+            magnitude = magnitude + relative / len(self.resolutions)
+            if size == RATIO_RESOLUTION:
+                known = self.below(batch.passband_hz, size)
+                error = ours - wanted
+                noise = (known * (error.real.square() + error.imag.square())).sum(dim=(1, 2))
+                signal = (known * (wanted.real.square() + wanted.imag.square())).sum(dim=(1, 2))
+                ratio_db = 10 * torch.log10(noise / signal.clamp_min(POWER_FLOOR) + 10 ** (RATIO_FLOOR_DB / 10))
+        loss = (MAGNITUDE_WEIGHT * magnitude + RATIO_WEIGHT * functional.softplus(ratio_db - RATIO_FLOOR_DB)).mean()
+        return loss, {"magnitude": magnitude.mean().detach(), "ratio_db": ratio_db.mean().detach()}
