@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from studiomic.audio_formats import CONTAINER_SUFFIXES, WRITTEN_NAMES
@@ -95,16 +96,26 @@ def open_audio(path: Path) -> AudioReader:
     return SoundFileReader(path)
 
 
+class ForwardFile(soundfile.SoundFile):
+    """A sound file that is only read or written onwards.
+
+    python-soundfile seeks to where it is already after every block of a file that can be sought in. In Opus that is not
+    exact: the last samples of a file would come out wrong.
+    """
+
+    def seekable(self) -> bool:
+        """Say no, although a file on a disk could be sought in."""
+        return False
+
+
 class SoundFileReader(AudioReader):
     """WAV, RF64, FLAC, AIFF, Ogg Vorbis, Opus, MP3 and what else libsndfile reads."""
 
     def __init__(self, path: Path) -> None:
-        import soundfile
-
         self.path = path
         self.warnings = []
         try:
-            self._file = soundfile.SoundFile(path)
+            self._file = ForwardFile(path)
         except soundfile.LibsndfileError as error:
             raise AudioReadError(
                 f"{path}: cannot be read as sound ({error.error_string.rstrip('.')}); wanted: {WRITTEN_NAMES}, or a "
@@ -118,8 +129,6 @@ class SoundFileReader(AudioReader):
         self._declared = _declared_frames(self._file.extra_info, self.frames)
 
     def _decoded(self) -> Iterator[NDArray[np.float32]]:
-        import soundfile
-
         while True:
             try:
                 block = self._file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)

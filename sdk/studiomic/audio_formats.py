@@ -124,10 +124,12 @@ MP3 = AudioFormat(
 WRITTEN_FORMATS = (WAV, RF64, FLAC, AIFF, VORBIS, OPUS, MP3)
 WRITTEN_NAMES = ", ".join(f"{form.name} ({' '.join(form.suffixes)})" for form in WRITTEN_FORMATS)
 
-CONTAINER_SUFFIXES = frozenset(
-    (".3g2", ".3gp", ".aac", ".ac3", ".amr", ".avi", ".flv", ".m2ts", ".m4a", ".m4b", ".m4v", ".mka", ".mkv")
-    + (".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wma", ".wmv")
+_SOUND_CONTAINERS = (".aac", ".ac3", ".amr", ".m4a", ".m4b", ".mka", ".wma")
+_VIDEO_CONTAINERS = (
+    *(".3g2", ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov"),
+    *(".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv"),
 )
+CONTAINER_SUFFIXES = frozenset((*_SOUND_CONTAINERS, *_VIDEO_CONTAINERS))
 """Names of files whose sound is read through PyAV: videos, and sound in containers that libsndfile does not read."""
 READ_SUFFIXES = frozenset(suffix for form in WRITTEN_FORMATS for suffix in form.suffixes) | frozenset(
     {".w64", ".caf", ".au", ".snd", ".rf64"}
@@ -143,7 +145,7 @@ def format_for(path: Path) -> AudioFormat:
             return form
     if suffix in CONTAINER_SUFFIXES:
         raise AudioFormatError(
-            f"{path}: '{suffix}' files are read but not written, since only sound is; wanted a name for: {WRITTEN_NAMES}"
+            f"{path}: '{suffix}' files are read but not written, since only sound is; wanted: {WRITTEN_NAMES}"
         )
     got = f"the ending '{path.suffix}'" if path.suffix else "a name without an ending"
     raise AudioFormatError(f"{path}: got {got}, which names no format that is written; wanted: {WRITTEN_NAMES}")

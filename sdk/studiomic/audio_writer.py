@@ -7,20 +7,17 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
-from studiomic.audio_file import BLOCK_FRAMES
+from studiomic.audio_file import BLOCK_FRAMES, ForwardFile
 from studiomic.audio_formats import RF64, WAV, AudioFormat
 from studiomic.errors import AudioFormatError, AudioWriteError
 from studiomic.pcm import PCM_BITS, quantize
-from studiomic.tags import write_tags
+from studiomic.tags import read_tags, write_tags
 from studiomic.whole_file import write_error, written_whole
-
-if TYPE_CHECKING:
-    import soundfile
 
 _BYTES = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 """Bytes of a sample in the formats whose size is limited."""
@@ -33,7 +30,7 @@ class AudioWriter:
     """Takes blocks; made by `writing_audio`.
 
     frames: how many were written; saturated: how many samples did not fit the integers of the encoding;
-    tags_left_out: the names of the tags that the format cannot hold.
+    tags_left_out: the names of the tags that the format did not keep as they were, known once the file is proved whole.
     """
 
     def __init__(
@@ -42,11 +39,10 @@ class AudioWriter:
         partial: Path,
         destination: Path,
         largest_frames: int | None,
-        tags: Mapping[str, str],
     ) -> None:
         self.frames = 0
         self.saturated = 0
-        self.tags_left_out = write_tags(file, tags)
+        self.tags_left_out: tuple[str, ...] = ()
         self._file = file
         self._partial = partial
         self._destination = destination
@@ -91,8 +87,6 @@ def writing_audio(
     A WAV that is expected to exceed 4 GiB is written as RF64, under the same name. Raises AudioFormatError for what the
     format cannot hold, and AudioWriteError for what the place or the disk cannot; then nothing is left behind.
     """
-    import soundfile
-
     form.check(destination, rate, channels)
     frame_bytes = channels * _BYTES.get(encoding, 0)
     if form.largest_bytes is not None and (expected_frames or 0) * frame_bytes > form.largest_bytes:
@@ -100,24 +94,24 @@ def writing_audio(
     largest_frames = form.largest_bytes // frame_bytes if form.largest_bytes is not None else None
     with written_whole(destination, overwrite=overwrite) as partial:
         with _write_errors(partial, destination):
-            file = soundfile.SoundFile(
+            file = ForwardFile(
                 partial, "w", rate, channels, encoding, format=form.container, compression_level=form.compression
             )
         try:
-            writer = AudioWriter(file, partial, destination, largest_frames, tags)
+            writer = AudioWriter(file, partial, destination, largest_frames)
+            write_tags(file, tags)
             yield writer
         finally:
             with _write_errors(partial, destination):
                 file.close()
         _check_room(partial, destination)
-        _prove_whole(partial, destination, writer.frames)
+        kept = _prove_whole(partial, destination, writer.frames)
+        writer.tags_left_out = tuple(name for name, text in tags.items() if kept.get(name) != text)
 
 
 @contextmanager
 def _write_errors(partial: Path, destination: Path) -> Iterator[None]:
     """Turn what libsndfile says, and the assertion that fails in python-soundfile after a short write, into ours."""
-    import soundfile
-
     try:
         yield
     except (soundfile.LibsndfileError, AssertionError) as error:
@@ -154,16 +148,15 @@ def _larger_form(form: AudioFormat, destination: Path) -> AudioFormat:
     )
 
 
-def _prove_whole(partial: Path, destination: Path, frames: int) -> None:
-    """Raise AudioWriteError unless the file can be read again to its last frame."""
-    import soundfile
-
+def _prove_whole(partial: Path, destination: Path, frames: int) -> dict[str, str]:
+    """Raise AudioWriteError unless the file can be read again to its last frame; return the tags that it then has."""
     found = 0
     try:
         with soundfile.SoundFile(partial) as file:
             start = max(0, file.frames - BLOCK_FRAMES)
             file.seek(start)
             found = start + len(file.read(BLOCK_FRAMES, dtype="float32", always_2d=True))
+            kept = read_tags(file)
     except soundfile.SoundFileError as error:
         raise AudioWriteError(
             f"{destination}: cannot be read again after writing ({error}): is the disk full? Nothing was left behind"
@@ -173,3 +166,4 @@ def _prove_whole(partial: Path, destination: Path, frames: int) -> None:
             f"{destination}: {frames} frames were written but {found} can be read again: is the disk full? "
             "Nothing was left behind"
         )
+    return kept

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from contextlib import suppress
 
-if TYPE_CHECKING:
-    import soundfile
+import soundfile
 
 TAG_NAMES = ("title", "artist", "album", "date", "comment", "genre", "tracknumber", "copyright", "license")
 """The tags that libsndfile knows, less the name of the software, which is no longer true."""
@@ -26,21 +25,13 @@ class _Latin1Text(str):
 
 def read_tags(file: soundfile.SoundFile) -> dict[str, str]:
     """The tags that are not empty."""
-    tags = {name: getattr(file, name) for name in TAG_NAMES}
+    tags = {name: getattr(file, name).strip() for name in TAG_NAMES}
     return {name: text for name, text in tags.items() if text}
 
 
-def write_tags(file: soundfile.SoundFile, tags: Mapping[str, str]) -> tuple[str, ...]:
-    """Write all tags that the format can hold, before the first sample; return the names of those that it cannot."""
-    import soundfile
-
-    left_out = []
-    for name in TAG_NAMES:
-        text = tags.get(name, "").replace("\0", "")
-        if not text:
-            continue
-        try:
+def write_tags(file: soundfile.SoundFile, tags: Mapping[str, str]) -> None:
+    """Write the tags, before the first sample. What the format has no place for is left out, without a word of it."""
+    for name, text in tags.items():
+        # A failure to spell or to place a tag is no reason to lose the sound; reading the file again tells of it.
+        with suppress(soundfile.LibsndfileError, UnicodeEncodeError):
             setattr(file, name, _Latin1Text(text) if file.format == "MP3" else text)
-        except (soundfile.LibsndfileError, UnicodeEncodeError):
-            left_out.append(name)
-    return tuple(left_out)
