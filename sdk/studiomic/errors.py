@@ -5,6 +5,7 @@ StudiomicError
 |-- InvalidRateError         a sample rate outside what is supported              (also a ValueError)
 |-- InvalidControlError      a control outside 0..1, or not a number              (also a ValueError)
 |-- InvalidLayoutError       channels or channel groups that do not fit           (also a ValueError)
+|-- InvalidOptionError       an unknown backend, precision or thread count        (also a ValueError)
 |-- StreamBusyError          one stream used from two threads at once             (also a RuntimeError)
 |-- BundleError              a model bundle that cannot be used
 |   |-- BundleNotFoundError  no bundle of that name or path                       (also a FileNotFoundError)
@@ -50,6 +51,12 @@ class InvalidControlError(StudiomicError, ValueError):
 
 class InvalidLayoutError(StudiomicError, ValueError):
     """A channel count, or channel groups, that do not fit."""
+
+    exit_code = 64
+
+
+class InvalidOptionError(StudiomicError, ValueError):
+    """A backend, a precision or a number of threads that is unknown, or that the bundle does not offer."""
 
     exit_code = 64
 

@@ -1,0 +1,29 @@
+"""Fixtures for all rooms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.graphs import FakeBundle, fake_bundle, write_small_bundle
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small bundle with real ONNX files; nobody may write to it."""
+    return write_small_bundle(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def tiny_copy(tmp_path: Path) -> Path:
+    """A small bundle of the test's own, to be spoilt."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    return write_small_bundle(folder)
+
+
+@pytest.fixture
+def fake() -> FakeBundle:
+    """A bundle whose graphs run in numpy."""
+    return fake_bundle()
