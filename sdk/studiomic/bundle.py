@@ -24,9 +24,7 @@ class Bundle:
     folder: Path
     manifest: Manifest
 
-    def open(
-        self, channels: int = 1, format: str = "onnx", precision: str = "fp32", threads: int = 1
-    ) -> Runtime:
+    def open(self, channels: int = 1, format: str = "onnx", precision: str = "fp32", threads: int = 1) -> Runtime:
         """Load the graph for 1 or 2 channels.
 
         Raises InvalidOptionError where the bundle offers no such file or `threads` is not a positive integer,

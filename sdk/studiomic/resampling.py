@@ -103,9 +103,7 @@ class StreamingResampler:
         self._given = 0
         self._inbox = _Inbox(channels)
         # The converter holds the inbox's method and not one of self, which would be a cycle that nothing could free.
-        self._converter = samplerate.CallbackResampler(
-            self._inbox.next_block, plan.ratio, plan.quality.name, channels
-        )
+        self._converter = samplerate.CallbackResampler(self._inbox.next_block, plan.ratio, plan.quality.name, channels)
 
     def convert(self, block: NDArray[np.float32], count: int | None = None) -> NDArray[np.float32]:
         """Take `block`, float32 [n, channels] in C order, and give the next `count` samples, float32 [count, channels].

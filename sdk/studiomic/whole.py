@@ -109,9 +109,7 @@ class WholeEnhancer:
         self._taken = 0
         self._converted_count = 0
         self._early = self._stream.latency
-        self._resampler = (
-            StreamingResampler(self._plan, self._channels) if self._rate != self._output_rate else None
-        )
+        self._resampler = StreamingResampler(self._plan, self._channels) if self._rate != self._output_rate else None
 
     def _advance(self, samples: Floats) -> Floats:
         if self._rate < self._output_rate:
