@@ -9,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from studiomic.audio_checks import LARGEST_RATE
 from studiomic.errors import AudioFormatError
 from studiomic.pcm import PCM_BITS
+from studiomic.whole import FULL_BAND_RATE
 
-HIGHEST_RATE = 192_000
-"""What the enhancement itself takes at most; no format below has to hold more."""
-FULL_BAND_RATE = 48_000
-"""Holds all that can be heard: where a format cannot hold the rate of the sound, this one loses nothing audible."""
 RIFF_LARGEST_BYTES = 2**32 - 2**20
 """WAV and AIFF count bytes in 32 bits; a MiB is left for headers and tags."""
 
@@ -30,7 +28,7 @@ _WIDTH_OF_DECODED = 24
 class AudioFormat:
     """A container with its encodings, as libsndfile names them.
 
-    encodings: from narrow to wide; most_channels, rates (all that are allowed; None: any up to HIGHEST_RATE),
+    encodings: from narrow to wide; most_channels, rates (all that are allowed; None: any up to LARGEST_RATE),
     largest_bytes of sound (None: no limit that matters), compression from 0 (best) to 1 for lossy encodings.
     """
 
@@ -45,12 +43,12 @@ class AudioFormat:
 
     def holds_rate(self, rate: int) -> bool:
         """Whether a file of this format can have this sample rate."""
-        return rate in self.rates if self.rates is not None else 0 < rate <= HIGHEST_RATE
+        return rate in self.rates if self.rates is not None else 0 < rate <= LARGEST_RATE
 
     def check(self, path: Path, rate: int, channels: int) -> None:
         """Raise AudioFormatError unless a file of this format can have this rate and this number of channels."""
         if not self.holds_rate(rate):
-            held = ", ".join(map(str, self.rates)) if self.rates is not None else f"at most {HIGHEST_RATE}"
+            held = ", ".join(map(str, self.rates)) if self.rates is not None else f"at most {LARGEST_RATE}"
             raise AudioFormatError(
                 f"{path}: {self.name} cannot hold {rate} Hz, only: {held}; choose one of these with --output-rate, "
                 "or a name that ends in .wav or .flac"

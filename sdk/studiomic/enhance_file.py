@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from studiomic.audio_checks import ChannelGroups, check_rate, unsound
 from studiomic.audio_file import open_audio
 from studiomic.audio_formats import AudioFormat, format_for
 from studiomic.audio_writer import writing_audio
@@ -50,8 +53,8 @@ def enhance_file(
     destination: str | PathLike[str],
     *,
     output_rate: int | None = None,
-    controls: Controls | None = None,
-    channel_groups: Literal["auto", "pairs", "singles"] | Sequence[tuple[int, ...]] = "auto",
+    controls: Controls = Controls(),  # noqa: B008 - frozen, so that one instance serves all
+    channel_groups: ChannelGroups = "auto",
     bundle: Bundle | str | Path | None = None,
     backend: str = "onnx",
     precision: str = "fp32",
@@ -68,7 +71,7 @@ def enhance_file(
     source. What a truncated source still holds is enhanced, and the report says so.
 
     Raises AudioReadError, AudioWriteError, AudioFormatError, InvalidAudioError (NaN or infinity in the source),
-    InvalidRateError, InvalidLayoutError, BundleError or MissingExtraError; the messages name the file.
+    InvalidRateError, InvalidLayoutError, InvalidOptionError, BundleError, MissingExtraError or RuntimeFailureError.
     """
     started = time.perf_counter()
     source, destination = Path(source), Path(destination)
@@ -84,7 +87,7 @@ def enhance_file(
                 reader.rate,
                 reader.channels,
                 output_rate=rate,
-                controls=controls if controls is not None else Controls(),
+                controls=controls,
                 channel_groups=channel_groups,
                 bundle=bundle,
                 backend=backend,
@@ -106,9 +109,11 @@ def enhance_file(
             done = 0
             for block in reader.blocks():
                 try:
-                    writer.write(enhancer.push(block))
+                    enhanced = enhancer.push(block)
                 except InvalidAudioError as error:
-                    raise InvalidAudioError(f"{source}: {error}") from error
+                    index = done + int(np.argwhere(unsound(block))[0, 0])
+                    raise InvalidAudioError(f"{source}: at {index / reader.rate:.3f} s: {error}") from error
+                writer.write(enhanced)
                 done += len(block)
                 if progress is not None:
                     progress(done, reader.frames)
@@ -134,7 +139,7 @@ def enhance_file(
 def _written_rate(form: AudioFormat, source_rate: int, output_rate: int | None) -> tuple[int, list[str]]:
     """The rate to write, and a note where the format forced another one than the source would have got."""
     if output_rate is not None:
-        return output_rate, []
+        return check_rate(output_rate, "output rate"), []
     wanted = default_output_rate(source_rate)
     rate = form.rate_for(wanted)
     if rate == wanted:

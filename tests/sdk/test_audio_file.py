@@ -159,14 +159,15 @@ def test_an_aiff_that_would_exceed_its_counters_is_refused(tmp_path: Path) -> No
 
 def test_a_wav_that_grows_beyond_its_counters_unexpectedly_is_stopped(tmp_path: Path) -> None:
     small = AudioFormat("WAV", "WAV", (".wav",), ("PCM_16",), most_channels=2, largest_bytes=4000)
-    with (
-        pytest.raises(AudioWriteError, match=r"4 GiB.*\.rf64"),
-        writing_audio(
-            tmp_path / "a.wav", small, "PCM_16", 48000, 1, tags={}, expected_frames=None, overwrite=False
-        ) as writer,
-    ):
-        writer.write(noise(1999, 1))
-        writer.write(noise(2, 1))
+
+    def write_too_much() -> None:
+        path = tmp_path / "a.wav"
+        with writing_audio(path, small, "PCM_16", 48000, 1, tags={}, expected_frames=None, overwrite=False) as writer:
+            writer.write(noise(1999, 1))
+            writer.write(noise(2, 1))
+
+    with pytest.raises(AudioWriteError, match=r"4 GiB.*\.rf64"):
+        write_too_much()
     assert list(tmp_path.iterdir()) == []
 
 

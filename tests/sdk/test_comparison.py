@@ -39,7 +39,7 @@ def recording(samples: NDArray[np.float32]) -> Recording:
 def test_the_delay_is_found_and_taken_off(delay: int) -> None:
     truth = noise()
     moved = np.concatenate([np.zeros((delay, 1), np.float32), truth]) if delay > 0 else truth[-delay:]
-    compared = compare_recordings(recording(truth), recording(0.5 * moved))
+    compared = compare_recordings(recording(truth), recording(np.float32(0.5) * moved))
     assert compared.delay == delay
     assert compared.figures.si_sdr > 100
     assert compared.figures.level == pytest.approx(-6.02, abs=0.01)

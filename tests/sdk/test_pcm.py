@@ -17,7 +17,7 @@ def test_the_value_lies_in_the_upper_bits(bits: int, container: int) -> None:
 
 
 def test_halves_are_rounded_to_even() -> None:
-    steps = np.array([[0.5, 1.5, 2.5, -0.5, -1.5]], dtype=np.float32) / 2**15
+    steps = np.array([[0.5, 1.5, 2.5, -0.5, -1.5]], dtype=np.float32) / np.float32(2**15)
     np.testing.assert_array_equal(quantize(steps, 16).samples, [[0, 2, 2, 0, -2]])
 
 

@@ -30,6 +30,7 @@ def encode(path: Path, codec: str, samples: NDArray[np.float32], *, picture: boo
         if video is not None:
             video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
         track = container.add_stream(codec, rate=RATE, layout="mono" if len(samples) == 1 else "stereo")
+        assert isinstance(track, av.AudioStream)
         if video is not None:
             for _ in range(SECONDS):
                 picture_frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")

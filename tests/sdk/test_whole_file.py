@@ -26,9 +26,14 @@ def test_nothing_is_visible_until_the_body_has_succeeded(tmp_path: Path) -> None
 def test_whatever_stops_the_body_leaves_the_folder_as_it_was(tmp_path: Path, interruption: type[BaseException]) -> None:
     destination = tmp_path / "a.bin"
     destination.write_bytes(b"earlier")
-    with pytest.raises(interruption), written_whole(destination, overwrite=True) as partial:
-        partial.write_bytes(b"half")
-        raise interruption
+
+    def be_stopped() -> None:
+        with written_whole(destination, overwrite=True) as partial:
+            partial.write_bytes(b"half")
+            raise interruption
+
+    with pytest.raises(interruption):
+        be_stopped()
     assert destination.read_bytes() == b"earlier"
     assert os.listdir(tmp_path) == ["a.bin"]
 
@@ -45,12 +50,14 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 def test_a_file_that_appeared_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     destination = tmp_path / "a.bin"
-    with (
-        pytest.raises(AudioWriteError, match="exists already"),
-        written_whole(destination, overwrite=False) as partial,
-    ):
-        partial.write_bytes(b"mine")
-        destination.write_bytes(b"of another")
+
+    def be_second() -> None:
+        with written_whole(destination, overwrite=False) as partial:
+            partial.write_bytes(b"mine")
+            destination.write_bytes(b"of another")
+
+    with pytest.raises(AudioWriteError, match="exists already"):
+        be_second()
     assert destination.read_bytes() == b"of another"
     assert os.listdir(tmp_path) == ["a.bin"]
 

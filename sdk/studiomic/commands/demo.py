@@ -61,11 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace, source: Path, truth: Path | None) -> int:
-    from studiomic.bundle import load_bundle
     from studiomic.stream import Stream
 
     choice = chosen(arguments)
-    bundle = load_bundle(choice.bundle)
     folder: Path = arguments.out
     make_folder(folder)
     _copy_as_wav(source, folder / BEFORE)
@@ -75,12 +73,12 @@ def _show(arguments: argparse.Namespace, source: Path, truth: Path | None) -> in
             folder / AFTER,
             overwrite=True,
             progress=progress,
-            **choice._replace(bundle=bundle)._asdict(),
+            **choice._asdict(),
         )
     for warning in report.warnings:
         warn(f"{source}: {warning}")
     before, after = load_recording(folder / BEFORE), load_recording(folder / AFTER)
-    latency = Stream(report.input_rate, 1, bundle=bundle).latency
+    latency = Stream(report.input_rate, 1, bundle=choice.bundle).latency
     print(
         f"duration          {report.seconds:.1f} s, {report.channels} channels, "
         f"{report.input_rate} -> {report.output_rate} Hz\n"

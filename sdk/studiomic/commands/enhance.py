@@ -53,10 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Enhance one file or a folder; return the exit code."""
-    from studiomic.bundle import load_bundle
-
     choice = chosen(arguments)
-    bundle = load_bundle(choice.bundle)  # once, also for a folder
 
     def enhance_one(source: Path, destination: Path) -> FileReport:
         with progress_bar(source, quiet=arguments.quiet) as progress:
@@ -66,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
                 output_rate=arguments.output_rate,
                 overwrite=arguments.overwrite,
                 progress=progress,
-                **choice._replace(bundle=bundle)._asdict(),
+                **choice._asdict(),
             )
         _tell(report, quiet=arguments.quiet)
         return report

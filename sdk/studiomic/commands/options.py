@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from studiomic.audio_checks import ChannelGroups
 from studiomic.controls import Controls
 from studiomic.errors import InvalidLayoutError
 
-ChannelGroups = str | tuple[tuple[int, ...], ...]
-NAMED_GROUPS = ("auto", "pairs", "singles")
+if TYPE_CHECKING:
+    from studiomic.bundle import Bundle
+
+NAMED_GROUPS: tuple[Literal["auto", "pairs", "singles"], ...] = ("auto", "pairs", "singles")
 
 
 class Chosen(NamedTuple):
@@ -18,7 +21,7 @@ class Chosen(NamedTuple):
 
     controls: Controls
     channel_groups: ChannelGroups
-    bundle: str | None
+    bundle: Bundle
     backend: str
     precision: str
     threads: int
@@ -55,11 +58,13 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen(arguments: argparse.Namespace) -> Chosen:
-    """Raises InvalidControlError and InvalidLayoutError."""
+    """The answers, checked, with the bundle opened. Raises InvalidControlError, InvalidLayoutError, BundleError."""
+    from studiomic.bundle import load_bundle
+
     return Chosen(
         controls=Controls(arguments.denoise, arguments.dereverb, arguments.extend),
         channel_groups=parse_groups(arguments.channel_groups),
-        bundle=arguments.bundle,
+        bundle=load_bundle(arguments.bundle),
         backend=arguments.backend,
         precision=arguments.precision,
         threads=arguments.threads,
@@ -68,8 +73,9 @@ def chosen(arguments: argparse.Namespace) -> Chosen:
 
 def parse_groups(text: str) -> ChannelGroups:
     """'auto', 'pairs', 'singles', or '0,1/2' as ((0, 1), (2,)). Raises InvalidLayoutError."""
-    if text in NAMED_GROUPS:
-        return text
+    for name in NAMED_GROUPS:
+        if text == name:
+            return name
     try:
         return tuple(tuple(int(channel) for channel in group.split(",")) for group in text.split("/"))
     except ValueError as error:
