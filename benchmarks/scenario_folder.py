@@ -10,6 +10,7 @@ All files are 48 kHz mono. The clean clips are a scenario too: they must come ou
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,23 @@ def read_recordings(folder: Path) -> list[Recording]:
                 f"beside {TABLE_NAME} is a scenario and must hold every clip as WAV."
             )
     return recordings
+
+
+def choose(
+    recordings: Sequence[Recording], scenarios: Sequence[str] | None, clips: Sequence[str] | None = None
+) -> list[Recording]:
+    """Those of the wanted scenarios and clips; all where none are named. Raises AudioReadError for unknown names."""
+    for kind, wanted, known in (
+        ("scenario", scenarios, {recording.scenario for recording in recordings}),
+        ("clip", clips, {recording.clip.name for recording in recordings}),
+    ):
+        if unknown := sorted(set(wanted or ()) - known):
+            raise AudioReadError(f"There is no {kind} {', '.join(unknown)}: choose from {', '.join(sorted(known))}.")
+    return [
+        recording
+        for recording in recordings
+        if (not scenarios or recording.scenario in scenarios) and (not clips or recording.clip.name in clips)
+    ]
 
 
 def read_audio(path: Path) -> NDArray[np.float64]:
