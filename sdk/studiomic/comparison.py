@@ -23,8 +23,13 @@ _SHORTEST_WITH_EDGES_SECONDS = 2.0
 LARGEST_DELAY_SECONDS = 1.0
 _ALIGNED_SECONDS = 30.0
 """How much of the start is searched for the delay."""
-_SMALLEST_CORRELATION = 0.1
-"""Below this the recordings have too little in common for a delay to mean anything."""
+_WHITENING = 0.7
+"""How far each frequency's weight is made equal, from 0 (not) to 1. Without it, a room's reflections of low notes can
+outweigh the direct sound."""
+_WHITENING_FLOOR = 1e-6
+"""Of the strongest frequency: what is weaker is noise, and keeps its little weight."""
+_SMALLEST_PEAK = 6.0
+"""Times the correlation's RMS: the peak of recordings that have nothing in common stays below 5."""
 _BANDWIDTH_RANGE_DB = 80.0
 _BANDWIDTH_PERCENTILE = 95.0
 BAND_4_TO_16 = (4000.0, 16000.0)
@@ -143,20 +148,25 @@ def measure(reference: NDArray[np.float32], estimate: NDArray[np.float32]) -> Fi
 
 
 def find_delay(reference: NDArray[np.float32], estimate: NDArray[np.float32]) -> int | None:
-    """By how many samples the estimate is late, from the peak of the cross-correlation; None where there is no peak."""
+    """By how many samples the estimate is late, from the peak of the cross-correlation; None where there is no peak.
+
+    Source: C. H. Knapp, G. C. Carter, "The generalized correlation method for estimation of time delay", IEEE
+    Transactions on Acoustics, Speech and Signal Processing 24 (4), 1976, with the phase transform's weight in part.
+    """
     searched = round(_ALIGNED_SECONDS * COMPARED_RATE)
     first, second = (part[:searched].astype(np.float64) for part in (reference, estimate))
     first, second = first - first.mean(), second - second.mean()
-    scale = float(np.sqrt(np.sum(first**2) * np.sum(second**2)))
-    if scale == 0.0:
-        return None
     reach = min(round(LARGEST_DELAY_SECONDS * COMPARED_RATE), len(first) - 1, len(second) - 1)
     length = 1 << (len(first) + len(second) - 1).bit_length()
     product = np.conj(np.fft.rfft(first, length)) * np.fft.rfft(second, length)
-    correlation = np.abs(np.fft.irfft(product, length)) / scale
+    strength = np.abs(product)
+    if strength.max() == 0.0:
+        return None
+    product /= (strength + _WHITENING_FLOOR * strength.max()) ** _WHITENING
+    correlation = np.abs(np.fft.irfft(product, length))
     around = np.concatenate([correlation[length - reach :], correlation[: reach + 1]])
     best = int(np.argmax(around))
-    return best - reach if around[best] >= _SMALLEST_CORRELATION else None
+    return best - reach if around[best] >= _SMALLEST_PEAK * np.sqrt(np.mean(around**2)) else None
 
 
 def bandwidth(samples: NDArray[np.float32]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,12 @@ def test_the_delay_is_found_and_taken_off(delay: int) -> None:
     assert compared.figures.si_sdr > 100
     assert compared.figures.level == pytest.approx(-6.02, abs=0.01)
     assert compared.figures.distance == pytest.approx(np.log(4), abs=0.01)
+
+
+def test_reflections_are_not_taken_for_a_delay() -> None:
+    samples = files("studiomic") / "samples"
+    with as_file(samples / "truth.flac") as truth, as_file(samples / "take.flac") as take:
+        assert find_delay(load_recording(truth).mono, load_recording(take).mono) == 0
 
 
 def test_strangers_have_no_delay() -> None:

@@ -142,11 +142,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 MOST_GROWTH_KIB = 20 * 1024
 
 
-@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3"])
-def test_memory_does_not_grow_with_the_length(tmp_path: Path, tiny_bundle: Path, suffix: str) -> None:
+@pytest.mark.parametrize(("suffix", "written"), [(".wav", ".wav"), (".flac", ".ogg"), (".ogg", ".flac")])
+def test_memory_does_not_grow_with_the_length(tmp_path: Path, tiny_bundle: Path, suffix: str, written: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(SDK)}
     peaks = []
-    for seconds in (10, 240):
+    for seconds in (10, 160):
         source = tmp_path / f"in{seconds}{suffix}"
         with soundfile.SoundFile(source, "w", 48000, 1) as file:
             second = noise(48000, 1)
@@ -157,11 +157,11 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path, tiny_bundle: Path,
             "-c",
             MEASURE,
             str(source),
-            str(tmp_path / f"out{seconds}{suffix}"),
+            str(tmp_path / f"out{seconds}{written}"),
             str(tiny_bundle),
         ]
         peaks.append(int(subprocess.run(command, env=environment, capture_output=True, check=True).stdout))
-    # 240 s of float32 are 46 MB: any copy of the whole would show.
+    # 160 s of float32 are 31 MB: any copy of the whole would show.
     assert peaks[1] - peaks[0] < MOST_GROWTH_KIB
 
 
