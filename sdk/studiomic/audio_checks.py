@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studiomic.errors import InvalidAudioError, InvalidLayoutError, InvalidRateError
+from studiomic.manifest import LARGEST_RATE, SMALLEST_RATE
 from studiomic.resampling import MAX_CHANNELS
 
-SMALLEST_RATE = 8000
-LARGEST_RATE = 192000
 SAMPLE_TYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int16), np.dtype(np.int32))
 LARGEST_SAMPLE = 1e6
 """Full scale is 1, so this is 120 dB above it: beyond lies no recording but a mistake (unscaled 32-bit integers, memory

@@ -26,6 +26,9 @@ CONTROL_COUNT = 3
 """denoise, dereverb, extend"""
 GRAPH_CHANNELS = (1, 2)
 """A graph is mono or stereo; wider audio runs as pairs or singles."""
+SMALLEST_RATE = 8000
+LARGEST_RATE = 192000
+"""Hz, of graphs and of streams."""
 _READ_BYTES = 1 << 20
 _SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 _NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -287,13 +290,21 @@ def _parse_manifest(node: _Node) -> Manifest:
     return Manifest(
         contract_version=CONTRACT_VERSION,
         name=name.text(),
-        sample_rate=node.member("sample_rate").integer(1),
+        sample_rate=_parse_rate(node.member("sample_rate")),
         hop=hop,
         graph_latency=node.member("graph_latency").integer(0),
         tensors=tensors,
         files=_parse_files(node.member("files"), tensors),
         data_card=_parse_data_card(node.member("data_card")),
     )
+
+
+def _parse_rate(node: _Node) -> int:
+    wanted = f"an integer from {SMALLEST_RATE} to {LARGEST_RATE}"
+    rate = node.of(int, wanted)
+    if not SMALLEST_RATE <= rate <= LARGEST_RATE:
+        raise node.refusal(rate, wanted)
+    return rate
 
 
 def _parse_tensors(node: _Node, hop: int) -> tuple[GraphTensors, ...]:
