@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import pytest
 import soundfile
 
-from studiomic import enhance_file
+from studiomic import enhance_file, whole_file
 from studiomic.errors import (
     AudioFormatError,
     AudioReadError,
@@ -259,3 +260,25 @@ def test_the_place_of_a_nan_is_counted_over_the_whole_file(tmp_path: Path, tiny_
     with pytest.raises(InvalidAudioError, match=r"in\.wav.*at 1\.500 s.*72000.*nan"):
         enhance_file(tmp_path / "in.wav", tmp_path / "out.wav", bundle=tiny_bundle)
     assert not (tmp_path / "out.wav").exists()
+
+
+def refuse(*_: object, **__: object) -> NoReturn:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def test_a_source_that_may_not_be_read_is_told(
+    tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sound()(tmp_path / "in.wav")
+    monkeypatch.setattr(Path, "open", refuse)  # a file's mode would not stop the superuser
+    with pytest.raises(AudioReadError, match=r"in\.wav: cannot be opened: Permission denied; wanted a readable file"):
+        enhance_file(tmp_path / "in.wav", tmp_path / "out.wav", bundle=tiny_bundle)
+
+
+def test_a_place_that_may_not_be_written_is_told(
+    tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sound()(tmp_path / "in.wav")
+    monkeypatch.setattr(whole_file.os, "open", refuse)
+    with pytest.raises(AudioWriteError, match=r"out\.wav: cannot be written: Permission denied; nothing was left"):
+        enhance_file(tmp_path / "in.wav", tmp_path / "out.wav", bundle=tiny_bundle)

@@ -72,6 +72,21 @@ def test_enhance_writes_and_sums_up(
     assert (soundfile.info(out).subtype, soundfile.info(out).frames) == ("PCM_24", 24_000)
 
 
+def test_a_terminal_sees_a_progress_bar_unless_quiet(
+    take: Path,
+    tiny_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    command = ["enhance", str(take), str(tmp_path / "out.wav"), "--bundle", str(tiny_bundle), "--overwrite"]
+    assert main(command) == 0
+    assert re.search(r"take\.wav: .*frames", capsys.readouterr().err)
+    assert main([*command, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 def test_enhance_hands_every_option_on(take: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "same.wav"
     options = "--denoise 0 --dereverb 0 --extend 0 --channel-groups singles --backend onnx --precision fp32 --threads 1"

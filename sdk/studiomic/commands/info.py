@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
                     file.precision,
                     str(file.channels),
                     f"{_size(bundle.folder / file.path) / 1e6:.2f}",
-                    f"{file.parity.relative_error:.1e} over {file.parity.seconds:g} s",
+                    f"{file.parity.relative_error:.1e} over {file.parity.seconds:.1f} s",
                 )
                 for file in manifest.files
             ],
