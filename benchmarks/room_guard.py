@@ -29,7 +29,7 @@ LATE_SECONDS = 0.05
 """From here on reflections are heard as reverberation (ISO 3382: the early time of definition D50)."""
 PRECONDITIONER_FLOOR = 1e-3
 """Of the clip's mean power: bins below it say too little to be trusted with a step of their own."""
-MOST_ITERATIONS = 150
+MOST_ITERATIONS = 100
 ENOUGH_RESIDUAL = 1e-2
 """-40 dB: a smaller remainder moves the late energy by less than 0.02 dB."""
 MOST_RESIDUAL = 0.1

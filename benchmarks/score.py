@@ -108,18 +108,26 @@ def midi_file(parts: tuple[Part, ...] = PARTS) -> bytes:
 
 
 def _events(part: Part) -> list[tuple[int, bytes]]:
-    """MIDI messages at their ticks: the program, the volume (controller 7), each note's begin and end."""
-    events = [(0, bytes([0xC0 | part.channel, part.program])), (0, bytes([0xB0 | part.channel, 7, part.volume]))]
+    """MIDI messages at their ticks: the program, the volume (controller 7), each note's begin and end.
+
+    A note that still rings when its pitch is struck again ends there, or its end would end the new one.
+    """
+    begins: list[tuple[int, bytes]] = []
+    ends: dict[int, list[int]] = {}
     beat = 0.0
     for note in " ".join(part.bars).split():
         pitches, beats, velocity = note.split(":")
         begin, end = round(beat * TICKS_PER_BEAT), round((beat + float(beats) + part.ring) * TICKS_PER_BEAT)
         for pitch in [] if pitches == "-" else pitches.split("+"):
             number = DRUMS[pitch] if part.channel == DRUM_CHANNEL else _pitch_number(pitch)
-            events += [(begin, bytes([0x90 | part.channel, number, int(velocity)]))]
-            events += [(end, bytes([0x80 | part.channel, number, 0]))]
+            begins.append((begin, bytes([0x90 | part.channel, number, int(velocity)])))
+            before = ends.setdefault(number, [])
+            before[-1:] = [min(tick, begin) for tick in before[-1:]]
+            before.append(end)
         beat += float(beats)
-    return sorted(events, key=lambda event: (event[0], event[1][0] & 0xF0))  # at one tick, ends before begins
+    settings = [(0, bytes([0xC0 | part.channel, part.program])), (0, bytes([0xB0 | part.channel, 7, part.volume]))]
+    endings = [(tick, bytes([0x80 | part.channel, number, 0])) for number, ticks in ends.items() for tick in ticks]
+    return sorted([*settings, *endings, *begins], key=lambda event: event[0])  # at one tick, ends before begins
 
 
 def _pitch_number(pitch: str) -> int:
