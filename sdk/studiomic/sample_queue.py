@@ -45,6 +45,6 @@ class SampleQueue(Generic[Sample]):
         # At most half full after the move, so that moves stay rare however small the blocks are.
         capacity = max(len(self._rows), 2 * (len(held) + count))
         rows = self._rows if capacity == len(self._rows) else np.empty((capacity, held.shape[1]), dtype=held.dtype)
-        rows[: len(held)] = held.copy() if rows is self._rows else held
+        rows[: len(held)] = held  # numpy minds the overlap
         self._rows = rows
         self._first, self._end = 0, len(held)

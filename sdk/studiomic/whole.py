@@ -33,7 +33,8 @@ class WholeEnhancer:
     """Takes a recording in blocks of any size and gives it back enhanced: as long as it was, and not late.
 
     A higher output rate is made before the stream, so that the highs have room, a lower one after it. Arguments as for
-    `Stream`; output_rate in Hz, by default `default_output_rate(rate)`. Raises what `Stream` raises.
+    `Stream`; output_rate in Hz, by default `default_output_rate(rate)`. Raises what `Stream` raises; after a
+    RuntimeFailureError the recording has to be begun anew, with a new one of these.
     """
 
     def __init__(

@@ -139,6 +139,19 @@ class TestBlockByBlock:
             first = by_blocks(enhancer, samples, 480)
             assert np.array_equal(by_blocks(enhancer, samples, 480), first)
 
+    @pytest.mark.parametrize(("rate", "output_rate"), [*CHANGES, (44100, 44100), (48000, 48000)])
+    def test_a_caller_may_reuse_its_block(self, rate: int, output_rate: int, fake: FakeBundle) -> None:
+        samples = noise(9000, 1)
+        enhancer = WholeEnhancer(rate, 1, output_rate=output_rate, controls=MIXED, bundle=fake)
+        block, outputs = np.empty((480, 1), np.float32), []
+        for piece in pieces(samples, 480):
+            block[: len(piece)] = piece
+            outputs.append(enhancer.push(block[: len(piece)]))
+            block[:] = 7.0
+        outputs.append(enhancer.finish())
+        whole = enhance(samples, rate, output_rate=output_rate, controls=MIXED, bundle=fake).samples
+        assert np.array_equal(np.concatenate(outputs), whole)
+
     def test_saturation_is_counted(self, fake: FakeBundle) -> None:
         enhancer = WholeEnhancer(48000, 1, controls=Controls(0, 0, 1), bundle=fake)
         enhancer.push(np.full((5000, 1), 32767, np.int16))
