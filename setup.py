@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "sdk/studiomic/version.py").read_text(), re.MULTILINE).group(1)
+VERSION = re.findall(r'^__version__ = "(.+)"$', (ROOT / "sdk/studiomic/version.py").read_text(), re.MULTILINE)[0]
 
 TRAIN = ["torch==2.13.0", "safetensors>=0.5", "scipy>=1.13", "soxr>=0.5", "pyroomacoustics>=0.8", "tqdm>=4.66"]
 EXPORT = ["torch==2.13.0", "safetensors>=0.5", "onnx>=1.18", "onnxscript>=0.5"]
@@ -16,7 +16,7 @@ VIDEO = ["av>=14"]
 setup(
     name="studiomic",
     version=VERSION,
-    description="Makes a phone's recording of music sound as a studio would have recorded it: less noise, less room, more highs.",
+    description="Makes a phone recording of music sound as a studio would have recorded it.",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
@@ -33,7 +33,20 @@ setup(
         "train": TRAIN,
         "export": EXPORT,
         "bench": BENCH,
-        "dev": sorted({*TRAIN, *EXPORT, *BENCH, *VIDEO, "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12", "mypy>=1.15", "build>=1.2", "setuptools>=77"}),
+        "dev": sorted(
+            {
+                *TRAIN,
+                *EXPORT,
+                *BENCH,
+                *VIDEO,
+                "pytest>=8",
+                "pytest-xdist>=3.6",
+                "ruff>=0.12",
+                "mypy>=1.15",
+                "build>=1.2",
+                "setuptools>=77",
+            }
+        ),
     },
     entry_points={"console_scripts": ["studiomic = studiomic.command_line:main"]},
 )

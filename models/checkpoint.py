@@ -37,7 +37,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ValueError(f"{path} is no readable safetensors file: {error}") from error
 
 
-def save_generator(path: Path, generator: BandSplitGenerator, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
+def save_generator(
+    path: Path, generator: BandSplitGenerator, weights: dict[str, Tensor], facts: dict[str, Any]
+) -> None:
     """Write a generator's `weights` with its configuration and `facts` (how it was trained) in the file's metadata."""
     metadata = {
         "generator": GENERATOR,

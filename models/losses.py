@@ -1,5 +1,5 @@
-"""What training minimises: compressed spectra at several resolutions and a signal-to-distortion ratio, both weighted over
-frequency as the ear's bandwidths are, so that low rumble and wide highs count as they are heard."""
+"""What training minimises: compressed spectra at several resolutions and a signal-to-distortion ratio, both weighted
+over frequency as the ear's bandwidths are, so that low rumble and wide highs count as they are heard."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ REFERENCE_RMS = 10 ** (-23 / 20)
 POWER_FLOOR = 1e-9  # of a bin, where a full-scale sine reads 1/4: below it nothing is heard
 RATIO_FLOOR_DB = -45.0  # beyond this a clean clip counts as untouched
 MAGNITUDE_WEIGHT = 10.0
-RATIO_WEIGHT = 0.05  # per dB
+RATIO_WEIGHT = 0.12  # per dB
 EDGE_HZ = 300.0  # over which the masks fade
 
 
 def compressed(spectrum: Tensor) -> Tensor:
-    """|spectrum|^(1/4): near the power by which loudness grows (0.3: Stevens 1957), and made of square roots, which are cheap."""
+    """|spectrum|^(1/4): near the power by which loudness grows (0.3: Stevens 1957), and made of square roots, which
+    are cheap.
+    """
     power = spectrum.real.square() + spectrum.imag.square() + POWER_FLOOR
     return power.sqrt().sqrt().sqrt()
 
@@ -51,7 +53,9 @@ class EnhancementLoss(nn.Module):
         return (self.get_buffer(f"weights_{size}") * (distance / EDGE_HZ).clamp(0.0, 1.0)).unsqueeze(-1)
 
     def forward(self, enhanced: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The mean loss and its parts: `magnitude`, relative and dimensionless, and `ratio_db`, distortion over target."""
+        """The mean loss and its parts: `magnitude`, relative and dimensionless, and `ratio_db`, distortion over
+        target.
+        """
         loudness = REFERENCE_RMS / batch.target.square().mean(dim=(1, 2)).sqrt().clamp_min(1e-5)
         enhanced = enhanced.squeeze(1) * loudness.unsqueeze(1)
         target = batch.target.squeeze(1) * loudness.unsqueeze(1)

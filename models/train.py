@@ -1,8 +1,8 @@
 """Train a generator: python -m models.train --out runs/first --minutes 60
 
-Recordings come from --audio: a folder with music/train, voice/train, noise/train and rir/train (and, if there, SOURCES.csv
-and .../valid), or any folder of music, for which noise and rooms are synthesised. The run stops after --minutes of training
-and goes on from its last checkpoint when called again with more.
+Recordings come from --audio: a folder with music/train, voice/train, noise/train and rir/train (and, if there,
+SOURCES.csv and .../valid), or any folder of music, for which noise and rooms are synthesised. The run stops after
+--minutes of training and goes on from its last checkpoint when called again with more.
 
 OUT/generator.safetensors   the averaged weights, for export        OUT/curve.csv       loss and figures over time
 OUT/training.safetensors    what resuming needs                     OUT/data_card.csv   which recordings taught
@@ -39,8 +39,20 @@ WEIGHTS_NAME = "generator.safetensors"
 TRAINING_NAME = "training.safetensors"
 CURVE_NAME = "curve.csv"
 CARD_NAME = "data_card.csv"
-CURVE_COLUMNS = ("minutes", "examples", "audio_hours", "learning_rate", "loss", "magnitude", "ratio_db", "valid_loss",
-                 "valid_magnitude", "valid_ratio_db", "valid_si_sdr_gain_db", "valid_clean_si_sdr_db")
+CURVE_COLUMNS = (
+    "minutes",
+    "examples",
+    "audio_hours",
+    "learning_rate",
+    "loss",
+    "magnitude",
+    "ratio_db",
+    "valid_loss",
+    "valid_magnitude",
+    "valid_ratio_db",
+    "valid_si_sdr_gain_db",
+    "valid_clean_si_sdr_db",
+)
 DEFAULT_AUDIO = Path(__file__).resolve().parents[2] / "shared" / "audio"
 DEFAULT_CACHE = Path.home() / ".cache" / "studiomic"
 WARM_UP_SHARE = 0.02
@@ -105,13 +117,17 @@ def load_material(recordings: Sequence[Recording], rooms: Sequence[np.ndarray], 
 
 
 def watched_material(audio: Path, licences: Sequence[str], cache: Path) -> Material | None:
-    """What the curve is watched on: recordings, rooms and noises kept aside in .../valid, or none where there are none."""
+    """What the curve is watched on: recordings, rooms and noises kept aside in .../valid, or none where there are
+    none.
+    """
     if not any((audio / kind / "valid").is_dir() for kind in ("music", "voice")):
         return None
     return load_material(find_recordings(audio, "valid", licences), [], cache)
 
 
-def batches(material: Material, options: TrainingOptions, first_example: int, seed: int, workers: int) -> Iterator[Batch]:
+def batches(
+    material: Material, options: TrainingOptions, first_example: int, seed: int, workers: int
+) -> Iterator[Batch]:
     data = DegradedMusic(material, options.seconds, DegradationOdds(), seed, first_example)
     loader = DataLoader(data, batch_size=options.batch, num_workers=workers, collate_fn=collate)
     return iter(loader)
@@ -121,7 +137,9 @@ def batches(material: Material, options: TrainingOptions, first_example: int, se
 def validate(
     generator: BandSplitGenerator, weights: dict[str, Tensor], loss: EnhancementLoss, fixed: Sequence[Batch]
 ) -> dict[str, float]:
-    """Loss and figures of `weights` on fixed batches: gain in SI-SDR where the input was degraded, SI-SDR where it was clean."""
+    """Loss and figures of `weights` on fixed batches: gain in SI-SDR where the input was degraded, SI-SDR where it
+    was clean.
+    """
     current = {name: value.clone() for name, value in generator.state_dict().items()}
     generator.load_state_dict(weights)
     totals: list[tuple[float, float, float]] = []
@@ -173,8 +191,12 @@ class Trainer:
         progress = json.loads(metadata["progress"])
         wanted = asdict(self.generator.config)
         if json.loads(metadata["config"]) != json.loads(json.dumps(wanted)):
-            raise ValueError(f"{path} belongs to a generator of configuration {metadata['config']}, wanted {json.dumps(wanted)}")
-        self.generator.load_state_dict({n.removeprefix("last."): t for n, t in tensors.items() if n.startswith("last.")})
+            raise ValueError(
+                f"{path} belongs to a generator of configuration {metadata['config']}, wanted {json.dumps(wanted)}"
+            )
+        self.generator.load_state_dict(
+            {n.removeprefix("last."): t for n, t in tensors.items() if n.startswith("last.")}
+        )
         self.average.values = {n.removeprefix("average."): t for n, t in tensors.items() if n.startswith("average.")}
         restore_optimizer(self.optimizer, tensors)
         self.step_count, self.minutes = int(progress["steps"]), float(progress["minutes"])
@@ -205,7 +227,11 @@ class Trainer:
             self.optimizer.step()
             self.average.update(self.generator, self.step_count)
         self.step_count += 1
-        return {"learning_rate": rate, "loss": float(value), **{name: float(part) for name, part in parts.items()}}
+        return {
+            "learning_rate": rate,
+            "loss": float(value.detach()),
+            **{name: float(part) for name, part in parts.items()},
+        }
 
     def write_curve(self, row: dict[str, float]) -> None:
         path = self.out / CURVE_NAME
@@ -218,8 +244,12 @@ class Trainer:
 
     def run(self, training: Iterator[Batch], fixed: Sequence[Batch], facts: dict[str, object]) -> None:
         """Train until the minutes are used up, with a checkpoint and a row of the curve every few minutes."""
-        bar = tqdm(total=round(self.options.minutes, 2), initial=round(self.minutes, 2), unit="min",
-                   bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} min [{postfix}]")
+        bar = tqdm(
+            total=round(self.options.minutes, 2),
+            initial=round(self.minutes, 2),
+            unit="min",
+            bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} min [{postfix}]",
+        )
         recent: list[dict[str, float]] = []
         saved = self.minutes
         last = time.monotonic()
@@ -229,12 +259,16 @@ class Trainer:
             self.minutes += (now - last) / 60
             bar.update(min((now - last) / 60, bar.total - bar.n))
             last = now
-            bar.set_postfix_str(f"loss {recent[-1]['loss']:.3f}, {self.examples * self.options.seconds / 3600:.2f} h heard")
+            bar.set_postfix_str(
+                f"loss {recent[-1]['loss']:.3f}, {self.examples * self.options.seconds / 3600:.2f} h heard"
+            )
             if self.minutes - saved >= self.options.checkpoint_minutes or self.minutes >= self.options.minutes:
                 means = {name: float(np.mean([row[name] for row in recent])) for name in recent[0]}
                 figures = validate(self.generator, self.average.values, self.loss, fixed)
                 hours = self.examples * self.options.seconds / 3600
-                self.write_curve({"minutes": self.minutes, "examples": self.examples, "audio_hours": hours, **means, **figures})
+                self.write_curve(
+                    {"minutes": self.minutes, "examples": self.examples, "audio_hours": hours, **means, **figures}
+                )
                 self.save(facts)
                 recent, saved = [], self.minutes
                 last = time.monotonic()
@@ -245,10 +279,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m models.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--audio", type=Path, default=DEFAULT_AUDIO, help="folder of recordings (default: ../shared/audio)")
-    parser.add_argument("--licences", default="all", help='which may teach: "all", "permissive", or SPDX names, by commas')
+    parser.add_argument(
+        "--audio", type=Path, default=DEFAULT_AUDIO, help="folder of recordings (default: ../shared/audio)"
+    )
+    parser.add_argument(
+        "--licences", default="all", help='which may teach: "all", "permissive", or SPDX names, by commas'
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; an earlier run there goes on")
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="folder for decoded audio and simulated rooms")
+    parser.add_argument(
+        "--cache", type=Path, default=DEFAULT_CACHE, help="folder for decoded audio and simulated rooms"
+    )
     parser.add_argument("--minutes", type=float, required=True, help="training time in all, over all sittings")
     parser.add_argument("--batch", type=int, default=TrainingOptions.batch, help="examples a step")
     parser.add_argument("--seconds", type=float, default=TrainingOptions.seconds, help="length of an example")
@@ -285,9 +325,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     material = load_material(recordings, rooms, options_given.cache)
     write_data_card(out / CARD_NAME, recordings)
     minutes = sum(len(x) for x in material.clean) / SAMPLE_RATE / 60
-    print(f"{'resumed' if resumed else 'started'} {out}: {len(material.clean)} recordings of {minutes:.0f} min, "
-          f"{len(material.noise)} noises, {len(material.rooms)} rooms, "
-          f"{sum(p.numel() for p in generator.parameters()) / 1e6:.2f} M parameters", flush=True)
+    print(
+        f"{'resumed' if resumed else 'started'} {out}: {len(material.clean)} recordings of {minutes:.0f} min, "
+        f"{len(material.noise)} noises, {len(material.rooms)} rooms, "
+        f"{sum(p.numel() for p in generator.parameters()) / 1e6:.2f} M parameters",
+        flush=True,
+    )
     watched = watched_material(options_given.audio, licences, options_given.cache) or material
     watching = batches(watched, options, first_example=0, seed=WATCHING_SEED, workers=0)
     fixed = [next(watching) for _ in range(options.valid_batches)]

@@ -58,7 +58,8 @@ def stretch(samples: NDArray[np.int16], length: int, random: np.random.Generator
         part = np.resize(part, wanted)
     if speed == 1.0:
         return part[:length]
-    return np.interp(np.arange(length) * speed, np.arange(wanted), part).astype(np.float32)
+    resampled: Samples = np.interp(np.arange(length) * speed, np.arange(wanted), part).astype(np.float32)
+    return resampled
 
 
 def equalise(samples: Samples, random: np.random.Generator) -> Samples:
@@ -66,18 +67,22 @@ def equalise(samples: Samples, random: np.random.Generator) -> Samples:
     spectrum = np.fft.rfft(samples)
     hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
     knots = np.array([30.0, 200.0, 1000.0, 4000.0, 12000.0, NYQUIST])
-    gain_db = np.interp(np.log(np.maximum(hertz, knots[0])), np.log(knots), random.uniform(-1, 1, len(knots)) * EQUALISER_DB)
+    gain_db = np.interp(
+        np.log(np.maximum(hertz, knots[0])), np.log(knots), random.uniform(-1, 1, len(knots)) * EQUALISER_DB
+    )
     return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples)).astype(np.float32)
 
 
 class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
-    """Examples without end: (clean, noise, reverberation, missing, controls, passband_hz, cutoff_hz) as numpy arrays.
+    """Examples without end: (clean, noise, reverberation, missing, controls, (passband_hz, cutoff_hz)) as numpy arrays.
 
     Every worker of every epoch draws from its own random stream of (seed, first example, worker): a resumed run goes on
     with fresh examples.
     """
 
-    def __init__(self, material: Material, seconds: float, odds: DegradationOdds, seed: int, first_example: int = 0) -> None:
+    def __init__(
+        self, material: Material, seconds: float, odds: DegradationOdds, seed: int, first_example: int = 0
+    ) -> None:
         if not material.clean:
             raise ValueError("no music or voice to learn from: wanted at least one recording")
         self.material = material
@@ -99,7 +104,10 @@ class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
         """A clean stretch at a random level, and the frequency above which it says nothing."""
         for _ in range(20):
             index = int(random.choice(len(self.clean_odds), p=self.clean_odds))
-            clean, cutoff = stretch(self.material.clean[index], self.samples, random), self.material.clean_cutoff_hz[index]
+            clean, cutoff = (
+                stretch(self.material.clean[index], self.samples, random),
+                self.material.clean_cutoff_hz[index],
+            )
             if random.random() < MIX_SHARE:
                 index = int(random.choice(len(self.clean_odds), p=self.clean_odds))
                 clean = clean + random.uniform(0.2, 1.0) * stretch(self.material.clean[index], self.samples, random)
@@ -137,16 +145,18 @@ class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
         parts = [clip.clean, clip.noise, clip.reverberation, clip.missing]
         if random.random() < SILENT_START_SHARE:
             start = int(random.integers(0, self.samples // 2))
-            parts = [np.where(np.arange(self.samples) < start, np.float32(0), part) for part in parts]
-        return (*parts, controls, np.float32(clip.passband_hz), np.float32(cutoff))  # type: ignore[return-value]  # scalars collate too
+            sounding = (np.arange(self.samples) >= start).astype(np.float32)
+            parts = [sounding * part for part in parts]
+        limits = np.array([clip.passband_hz, cutoff], dtype=np.float32)
+        return *parts, controls, limits
 
 
 def collate(examples: list[tuple[Samples, ...]]) -> Batch:
     """Stack examples, and make the target that their controls ask for."""
-    clean, noise, reverberation, missing, controls, passband, cutoff = (
+    clean, noise, reverberation, missing, controls, limits = (
         torch.from_numpy(np.stack(part)) for part in zip(*examples, strict=True)
     )
     degraded = clean - missing + noise + reverberation
     denoise, dereverb, extend = (controls[:, i : i + 1] for i in range(3))
     target = degraded - denoise * noise - dereverb * reverberation + extend * missing
-    return Batch(degraded.unsqueeze(1), target.unsqueeze(1), controls, passband, cutoff)
+    return Batch(degraded.unsqueeze(1), target.unsqueeze(1), controls, limits[:, 0], limits[:, 1])

@@ -58,7 +58,9 @@ class DegradedClip:
 
 def lowpass_filter(hertz: float, random: np.random.Generator) -> Samples:
     """A linear-phase low-pass with a random steepness, [taps]."""
-    taps: Samples = firwin(FILTER_TAPS, hertz, fs=SAMPLE_RATE, window=("kaiser", random.uniform(3, 12))).astype(np.float32)
+    taps: Samples = firwin(FILTER_TAPS, hertz, fs=SAMPLE_RATE, window=("kaiser", random.uniform(3, 12))).astype(
+        np.float32
+    )
     return taps
 
 
@@ -94,8 +96,8 @@ def degrade(
     odds: DegradationOdds,
     random: np.random.Generator,
 ) -> DegradedClip:
-    """Degrade a clip [samples] at random. `recorded_noise` [samples] and `room` [taps] are used as the odds say; without
-    recorded noise it is synthesised. `cutoff_hz`: above it the clip itself holds nothing."""
+    """Degrade a clip [samples] at random. `recorded_noise` [samples] and `room` [taps] are used as the odds say;
+    without recorded noise it is synthesised. `cutoff_hz`: above it the clip itself holds nothing."""
     zero = np.zeros_like(clean)
     noise, reverberation, missing, passband = zero, zero, zero, cutoff_hz
     if random.random() < odds.clean:

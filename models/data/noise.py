@@ -35,7 +35,9 @@ def hum(samples: int, random: np.random.Generator) -> NDArray[np.float32]:
     total = np.zeros(samples, dtype=np.float32)
     for harmonic in range(1, HUM_HARMONICS + 1):
         level = 10 ** (random.uniform(-20, 0) / 20) / harmonic ** random.uniform(0.3, 1.2)
-        total += np.float32(level) * np.sin(np.float32(2 * np.pi * base * harmonic) * time + random.uniform(0, 6.28)).astype(np.float32)
+        total += np.float32(level) * np.sin(
+            np.float32(2 * np.pi * base * harmonic) * time + random.uniform(0, 6.28)
+        ).astype(np.float32)
     return total
 
 
@@ -47,14 +49,18 @@ def clicks(samples: int, random: np.random.Generator) -> NDArray[np.float32]:
         length = int(random.uniform(*CLICK_SECONDS) * SAMPLE_RATE)
         burst = random.standard_normal(length) * np.exp(-np.arange(length) / (0.25 * length))
         start = int(random.integers(0, max(1, samples - length)))
-        total[start : start + length] += (10 ** (random.uniform(-20, 0) / 20) * burst)[: samples - start].astype(np.float32)
+        total[start : start + length] += (10 ** (random.uniform(-20, 0) / 20) * burst)[: samples - start].astype(
+            np.float32
+        )
     return total
 
 
 def synthetic_noise(samples: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """A random one of: coloured noise of any slope (white, pink and brown among them), slowly swelling noise, hum with hiss,
-    clicks with hiss."""
-    slope = float(random.choice([WHITE_DB_PER_OCTAVE, PINK_DB_PER_OCTAVE, BROWN_DB_PER_OCTAVE, random.uniform(-8.0, 3.0)]))
+    """A random one of: coloured noise of any slope (white, pink and brown among them), slowly swelling noise, hum
+    with hiss, clicks with hiss."""
+    slope = float(
+        random.choice([WHITE_DB_PER_OCTAVE, PINK_DB_PER_OCTAVE, BROWN_DB_PER_OCTAVE, random.uniform(-8.0, 3.0)])
+    )
     base = coloured(samples, slope, random)
     which = random.random()
     if which < 0.6:
@@ -68,10 +74,13 @@ def synthetic_noise(samples: int, random: np.random.Generator) -> NDArray[np.flo
 
 
 def a_weighted_power(samples: NDArray[np.float32]) -> float:
-    """Mean power after A-weighting (IEC 61672-1, analogue magnitude applied in the frequency domain)."""
+    """Mean power after A-weighting (IEC 61672-1, analogue magnitude applied in the frequency domain, without the
+    constant 2 dB that normalise it at 1 kHz: levels are only compared)."""
     squared = fft.rfftfreq(len(samples), 1 / SAMPLE_RATE).astype(np.float64) ** 2
-    gain = 12194**2 * squared**2 / (
-        (squared + 20.6**2) * np.sqrt((squared + 107.7**2) * (squared + 737.9**2)) * (squared + 12194**2)
+    gain = (
+        12194**2
+        * squared**2
+        / ((squared + 20.6**2) * np.sqrt((squared + 107.7**2) * (squared + 737.9**2)) * (squared + 12194**2))
     )
     power = np.abs(fft.rfft(samples)) ** 2 * gain**2
     return float(2 * np.sum(power) / len(samples) ** 2)

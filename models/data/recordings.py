@@ -1,7 +1,7 @@
 """Which recordings teach: folders of audio, with what SOURCES.csv says of each, decoded once into a cache.
 
-A root in the project's layout holds music/train, voice/train, noise/train and rir/train; any other folder is taken as music,
-and noise and rooms are then synthesised.
+A root in the project's layout holds music/train, voice/train, noise/train and rir/train; any other folder is taken as
+music, and noise and rooms are then synthesised.
 """
 
 from __future__ import annotations
@@ -24,7 +24,15 @@ KINDS = ("music", "voice", "noise", "rir")
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
 UNKNOWN_LICENCE = "unknown"
 # What "permissive" stands for in a licence filter: no share-alike, no copyleft.
-PERMISSIVE = ("CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "BSD-3-Clause", "Apache-2.0", "LicenseRef-Public-Domain", "Public Domain")
+PERMISSIVE = (
+    "CC0-1.0",
+    "CC-BY-3.0",
+    "CC-BY-4.0",
+    "BSD-3-Clause",
+    "Apache-2.0",
+    "LicenseRef-Public-Domain",
+    "Public Domain",
+)
 INTEGER_SCALE = 32767
 
 
@@ -42,7 +50,9 @@ class Recording:
 
 
 def licence_allowed(licence: str, allowed: Iterable[str]) -> bool:
-    """Whether every part of an SPDX expression "A AND B" is in `allowed` ("all" allows any, "permissive" the list above)."""
+    """Whether every part of an SPDX expression "A AND B" is in `allowed` ("all" allows any, "permissive" the list
+    above).
+    """
     names = set(allowed)
     if "all" in names:
         return True
@@ -96,7 +106,8 @@ def decode(path: Path) -> NDArray[np.int16]:
     mono = samples[:, 0] if "rir" in path.parts else samples.mean(axis=1)
     if rate != SAMPLE_RATE:
         mono = soxr.resample(mono, rate, SAMPLE_RATE, "HQ")
-    return np.round(np.clip(mono, -1.0, 1.0) * INTEGER_SCALE).astype(np.int16)
+    integers: NDArray[np.int16] = np.round(np.clip(mono, -1.0, 1.0) * INTEGER_SCALE).astype(np.int16)
+    return integers
 
 
 def load_cached(recording: Recording, cache: Path) -> NDArray[np.int16]:

@@ -41,7 +41,11 @@ def simulate_room(random: np.random.Generator) -> NDArray[np.float32]:
         }
     )
     room = pyroomacoustics.ShoeBox(
-        size, fs=SAMPLE_RATE, materials=material, max_order=int(random.integers(10, MOST_IMAGE_ORDER + 1)), air_absorption=True
+        size,
+        fs=SAMPLE_RATE,
+        materials=material,
+        max_order=int(random.integers(10, MOST_IMAGE_ORDER + 1)),
+        air_absorption=True,
     )
     phone = random.uniform(WALL_MARGIN_METRES, size - WALL_MARGIN_METRES)
     direction = random.normal(size=3) * (1.0, 1.0, 0.4)
@@ -67,17 +71,15 @@ def simulated_rooms(count: int, seed: int, cache: Path) -> list[NDArray[np.float
         rooms = {f"room{i:05d}": simulate_room(random) for i in range(count)}
         partial = cache / f"{file.name}.{os.getpid()}.partial"
         with open(partial, "wb") as output:
-            np.savez(output, **rooms)
+            np.savez(output, allow_pickle=False, **rooms)
         partial.replace(file)
     with np.load(file) as rooms_file:
         return [rooms_file[name] for name in rooms_file.files]
 
 
-def reverberate(
-    dry: NDArray[np.float32], response: NDArray[np.float32], least_direct_db: float
-) -> NDArray[np.float32]:
-    """`dry` in a room, [samples]. The direct sound keeps the energy of the dry clip; the rest is attenuated where needed
-    to a direct-to-reverberant ratio of `least_direct_db`, so that the right answer follows from the input."""
+def reverberate(dry: NDArray[np.float32], response: NDArray[np.float32], least_direct_db: float) -> NDArray[np.float32]:
+    """`dry` in a room, [samples]. The direct sound keeps the energy of the dry clip; the rest is attenuated where
+    needed to a direct-to-reverberant ratio of `least_direct_db`, so that the right answer follows from the input."""
     response = response[int(np.argmax(np.abs(response))) :].astype(np.float32)
     direct = int(DIRECT_SECONDS * SAMPLE_RATE)
     energy = float(np.sqrt(np.sum(response[:direct] ** 2)))

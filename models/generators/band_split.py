@@ -1,14 +1,14 @@
 """The streaming generator: a causal band-split network that estimates real gains per bin.
 
-Bins are grouped into bands, each projected to a few channels (band-split RNN: Luo and Yu 2023, arXiv 2209.15174); blocks
-mix over time (gated linear recurrence), across bands and across channels; each bin then gets
+Bins are grouped into bands, each projected to a few channels (band-split RNN: Luo and Yu 2023, arXiv 2209.15174);
+blocks mix over time (gated linear recurrence), across bands and across channels; each bin then gets
 
     noise, reverberation  the shares of the bin that are noise and late reverberation (with what is kept they sum to 1)
     colour                the gain, less 1, that undoes the microphone's loss at that bin
     copies                gains on copies of the kept spectrum shifted upwards, which fill highs that are missing
 
-and the change to the spectrum is a sum of products with the controls: at controls 0, 0, 0 it is zero by structure. Gains are
-real and common to all channels, so that level and phase differences between channels survive.
+and the change to the spectrum is a sum of products with the controls: at controls 0, 0, 0 it is zero by structure.
+Gains are real and common to all channels, so that level and phase differences between channels survive.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ SHORTEST_MEMORY_SECONDS = 0.02
 LONGEST_MEMORY_SECONDS = 5.0
 LARGEST_COLOUR_NEPERS = 2.8  # 24 dB: a hand over the hole takes away no more
 LARGEST_COPY_GAIN = 2.0
+LARGEST_LOGIT = 10.0  # exp stays within half precision
 # Start as a bystander: nothing is noise, nothing is added.
 MASK_START_LOGIT = -4.0
 COPY_START_LOGIT = -5.0
@@ -43,8 +44,8 @@ OTHER_OUTPUTS_PER_BIN = 3  # noise, reverberation, colour
 
 @dataclass(frozen=True)
 class BandSplitConfig:
-    """Sizes of a BandSplitGenerator. `copy_shifts` are even numbers of bins: with half overlap these keep their phase from
-    frame to frame."""
+    """Sizes of a BandSplitGenerator. `copy_shifts` are even numbers of bins: with half overlap these keep their phase
+    from frame to frame."""
 
     sample_rate: int = 48000
     window: int = 2048
@@ -144,7 +145,7 @@ class TimeMixing(nn.Module):
         update, candidate, gate = self.project(y * self.now + shifted * self.before).chunk(3, dim=-1)
         update = torch.sigmoid(update)
         states = linear_recurrence(1.0 - update, update * candidate, held)
-        return x + self.out(states * functional.silu(gate)), torch.cat([states[:, -1], y[:, -1]], dim=-1)
+        return x + self.out(states * functional.silu(gate)), torch.cat([states[:, -1:], y[:, -1:]], dim=-1).squeeze(1)
 
 
 class BandMixing(nn.Module):
@@ -158,11 +159,14 @@ class BandMixing(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = functional.silu(self.widen @ self.norm(x).flatten(1))
-        return x + (self.narrow @ hidden).reshape(x.shape)
+        mixed: Tensor = self.narrow @ hidden
+        return x + mixed.reshape(x.shape)
 
 
 class ChannelMixing(nn.Module):
-    """A gated two-layer network across channels (GLU with SiLU: Shazeer 2020, arXiv 2002.05202), the same for every band."""
+    """A gated two-layer network across channels (GLU with SiLU: Shazeer 2020, arXiv 2002.05202), the same for every
+    band.
+    """
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -186,7 +190,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         x, state = self.time(x, state)
-        return self.channel(self.band(x)), state
+        mixed: Tensor = self.channel(self.band(x))
+        return mixed, state
 
 
 def equivalent_rectangular_bandwidth(hertz: Tensor) -> Tensor:
@@ -195,7 +200,9 @@ def equivalent_rectangular_bandwidth(hertz: Tensor) -> Tensor:
 
 
 class BandSplitGenerator(nn.Module):
-    """Enhances audio frame by frame; `forward` does a whole clip, `step` any number of frames with an explicit state."""
+    """Enhances audio frame by frame; `forward` does a whole clip, `step` any number of frames with an explicit
+    state.
+    """
 
     window: Tensor
 
@@ -244,20 +251,24 @@ class BandSplitGenerator(nn.Module):
             x, state = block(x, state)
             next_states.append(state)
         outputs = self.decoder(self.norm(x))
+        noise_logit, reverberation_logit, colour = outputs[..., :OTHER_OUTPUTS_PER_BIN].unbind(-1)
         # softmax over (noise, reverberation, kept) with the last logit zero, written out: few and common operators
-        noise, reverberation = torch.exp(outputs[..., 0].clamp_max(10.0)), torch.exp(outputs[..., 1].clamp_max(10.0))
+        noise = torch.exp(noise_logit.clamp_max(LARGEST_LOGIT))
+        reverberation = torch.exp(reverberation_logit.clamp_max(LARGEST_LOGIT))
         total = 1.0 + noise + reverberation
         return Gains(
             noise=noise / total,
             reverberation=reverberation / total,
-            colour=torch.exp(LARGEST_COLOUR_NEPERS * torch.tanh(outputs[..., 2])) - 1.0,
+            colour=torch.exp(LARGEST_COLOUR_NEPERS * torch.tanh(colour)) - 1.0,
             copies=LARGEST_COPY_GAIN * torch.sigmoid(outputs[..., OTHER_OUTPUTS_PER_BIN:]),
         ), next_states
 
     def step(
         self, real: Tensor, imaginary: Tensor, controls: Tensor, states: list[Tensor]
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The change to scaled bins [batch, channels, time, bins] under `controls` [batch, time, 3], and the next states."""
+        """The change to scaled bins [batch, channels, time, bins] under `controls` [batch, time, 3], and the next
+        states.
+        """
         magnitudes = magnitude(real, imaginary).mean(dim=1).transpose(0, 1)
         gains, next_states = self.gains(magnitudes, states)
         denoise, dereverb, extend = (controls.transpose(0, 1)[..., i : i + 1] for i in range(3))
@@ -269,8 +280,8 @@ class BandSplitGenerator(nn.Module):
         changes = []
         for part in (real, imaginary):
             change, source = own * part, kept * part
-            for i, shift in enumerate(self.config.copy_shifts):
-                change = change + copies[..., i] * functional.pad(source[..., :-shift], (shift, 0))
+            for gain, shift in zip(copies.unbind(-1), self.config.copy_shifts, strict=True):
+                change = change + gain * functional.pad(source[..., :-shift], (shift, 0))
             changes.append(change)
         return changes[0], changes[1], next_states
 

@@ -1,7 +1,7 @@
 """What the generator sees of each bin: its log magnitude against the recording's level, noise floor and long-term mean.
 
-The distances to a leaky minimum and to a slow mean say what is stationary, at any level (minimum statistics: Martin 2001,
-"Noise power spectral density estimation based on optimal smoothing and minimum statistics").
+The distances to a leaky minimum and to a slow mean say what is stationary, at any level (minimum statistics: Martin
+2001, "Noise power spectral density estimation based on optimal smoothing and minimum statistics").
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 FEATURES_PER_BIN = 3
-# A full-scale sine reads |X| = MAGNITUDE_SCALE / 2, the floor is -104 dB below full scale: both well inside fp16's range.
+# A full-scale sine reads |X| = MAGNITUDE_SCALE / 2, the floor is -104 dB below full scale: both well inside fp16's
+# range.
 MAGNITUDE_SCALE = 16.0
 MAGNITUDE_FLOOR = 1e-4
 SHORT_SECONDS = 0.1  # smoothing before the minimum is taken: single bins of noise fade deeply
@@ -57,13 +58,12 @@ class StationarityFeatures(nn.Module):
         short, minimum, mean = state[:, 2 : 2 + bins], state[:, 2 + bins : 2 + 2 * bins], state[:, 2 + 2 * bins :]
         weighted = (logs * self.level_weights).sum(dim=-1, keepdim=True)
         steps = []
-        for t in range(logs.shape[0]):
-            log = logs[t]
+        for log, weighted_log in zip(logs.unbind(), weighted.unbind(), strict=True):
             first_rate = 1.0 / (seen + 1.0)  # a plain mean until the exponential one has enough to go on
             short = short + (log - short) * first_rate.clamp_min(self.short_rate)
             long_rate = first_rate.clamp_min(self.long_rate)
             mean = mean + (log - mean) * long_rate
-            level = level + (weighted[t] - level) * long_rate
+            level = level + (weighted_log - level) * long_rate
             minimum = torch.minimum(short - MINIMUM_START, minimum + self.rise)
             seen = (seen + 1.0).clamp_max(1.0 / self.long_rate)
             steps.append(torch.stack([log - level, log - (minimum + MINIMUM_START), log - mean], dim=-1))

@@ -13,7 +13,7 @@ from torch import Tensor
 def square_root_hann(window: int) -> Tensor:
     """[window]: sqrt of the periodic Hann window."""
     n = torch.arange(window, dtype=torch.float64)
-    return torch.sin(torch.pi * n / window).to(torch.float32)
+    return torch.sin(torch.pi * n / window).float()
 
 
 def analysis(audio: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,4 +38,5 @@ def synthesis(real: Tensor, imaginary: Tensor, window: Tensor) -> Tensor:
     spectrum = torch.nn.functional.pad(torch.complex(real, imaginary), (0, 1))
     frames = torch.fft.irfft(spectrum, n=window.shape[0]) * window
     earlier = torch.nn.functional.pad(frames[..., :-1, hop:], (0, 0, 1, 0))
-    return (frames[..., :hop] + earlier).flatten(-2)
+    overlapped: Tensor = frames[..., :hop] + earlier
+    return overlapped.flatten(-2)

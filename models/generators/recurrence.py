@@ -1,7 +1,7 @@
 """The gated linear recurrence h[t] = a[t] h[t-1] + b[t], over the second axis.
 
-It is the recurrence of minGRU (Feng et al. 2024, "Were RNNs All We Needed?", arXiv 2410.01201): a and b do not depend on
-h, so that training needs no back-propagation through matrix products in time.
+It is the recurrence of minGRU (Feng et al. 2024, "Were RNNs All We Needed?", arXiv 2410.01201): a and b do not depend
+on h, so that training needs no back-propagation through matrix products in time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from torch import Tensor
 
 
 class _Recurrence(torch.autograd.Function):
-    """Forward and backward as one loop each: autograd's own graph over thousands of tiny nodes costs more than the work."""
+    """Forward and backward as one loop each: autograd's own graph over thousands of tiny nodes costs more than the
+    work.
+    """
 
     @staticmethod
     def forward(ctx: Any, decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:

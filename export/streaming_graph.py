@@ -1,0 +1,65 @@
+"""The one graph: a frame-wise generator between a hop of samples in and a hop of samples out, all state explicit."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from export.factored_dft import FactoredDft, FactoredInverseDft
+from models.generators.band_split import BandSplitGenerator
+
+
+class StreamingGraph(nn.Module):
+    """(audio [channels, hop], controls [1, 3], state [1, size]) to (enhanced [channels, hop], next state).
+
+    The state packs, all zero at the start: the previous hop of audio (the analysis window's first half, and the delayed
+    dry signal), the overlap of the change made so far, then the generator's own states. The output is the dry signal,
+    `hop` samples late, plus the overlap-added change: at controls 0, 0, 0 the change is a product with zero.
+    """
+
+    analysis_window: Tensor
+    synthesis_window: Tensor
+
+    def __init__(self, generator: BandSplitGenerator, channels: int) -> None:
+        super().__init__()
+        self.generator = generator
+        self.channels = channels
+        self.hop = generator.config.hop
+        self.dft = FactoredDft(generator.config.window)
+        self.inverse_dft = FactoredInverseDft(generator.config.window)
+        self.register_buffer("analysis_window", generator.window * generator.spectrum_scale, persistent=False)
+        self.register_buffer("synthesis_window", generator.window / generator.spectrum_scale, persistent=False)
+        self.shapes = [(channels, self.hop), (channels, self.hop), *generator.state_shapes()]
+
+    @property
+    def latency(self) -> int:
+        """Samples by which the output is late: the synthesis window less a hop."""
+        return self.generator.config.window - self.hop
+
+    @property
+    def state_size(self) -> int:
+        return sum(math.prod(shape) for shape in self.shapes)
+
+    def example_inputs(self) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.zeros(self.channels, self.hop), torch.ones(1, 3), torch.zeros(1, self.state_size)
+
+    def forward(self, audio: Tensor, controls: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        parts = []
+        start = 0
+        for shape in self.shapes:
+            end = start + math.prod(shape)
+            parts.append(state[:, start:end].reshape(shape))
+            start = end
+        previous, overlap, *inner = parts
+        real, imaginary = self.dft(torch.cat([previous, audio], dim=1) * self.analysis_window)
+        framed = (1, self.channels, 1, self.hop)
+        real, imaginary, inner = self.generator.step(
+            real.reshape(framed), imaginary.reshape(framed), controls.reshape(1, 1, 3), inner
+        )
+        bins = (self.channels, self.hop)
+        change = self.inverse_dft(real.reshape(bins), imaginary.reshape(bins)) * self.synthesis_window
+        enhanced = previous + (overlap + change[:, : self.hop])
+        packed = [audio, change[:, self.hop :], *inner]
+        return enhanced, torch.cat([part.reshape(1, -1) for part in packed], dim=1)

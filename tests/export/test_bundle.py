@@ -1,0 +1,186 @@
+"""From a generator to a bundle: the graph is the generator, hop by hop, and nothing unproven is written."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import soundfile
+import torch
+
+import studiomic
+from export.__main__ import main
+from export.bundle import write_bundle
+from export.material import read_music, synthesised_music
+from export.onnx_file import run_onnx, write_onnx
+from export.proof import ParityError, control_tracks, prove
+from export.streaming_graph import StreamingGraph
+from models.checkpoint import load_generator, save_generator
+from models.data.recordings import Recording
+from models.data_card import write_data_card
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from studiomic.manifest import METADATA_KEY, Manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+EMBEDDED_WEIGHTS = ROOT / "models" / "weights" / "studio" / "generator.safetensors"
+EMBEDDED_BUNDLE = ROOT / "sdk" / "studiomic" / "bundles" / "studio"
+LARGEST_FILE_BYTES = 4_000_000
+SECONDS = 1.5
+
+
+@pytest.fixture(scope="module")
+def generator() -> BandSplitGenerator:
+    torch.manual_seed(5)
+    made = BandSplitGenerator(BandSplitConfig(channels=8, blocks=2, band_hidden=8, channel_hidden=8))
+    for parameter in made.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(generator: BandSplitGenerator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    save_generator(folder / "generator.safetensors", generator, generator.state_dict(), {})
+    write_data_card(folder / "data_card.csv", [Recording(Path("a.wav"), "a.wav", "music", "CC0-1.0", "Ann")])
+    return folder / "generator.safetensors"
+
+
+@pytest.fixture(scope="module")
+def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bundles") / "small"
+    main(["--checkpoint", str(checkpoint), "--out", str(out), "--seconds", str(SECONDS)])
+    return out
+
+
+def test_the_bundle_is_complete_and_its_errors_are_measured(bundle: Path) -> None:
+    assert sorted(path.name for path in bundle.iterdir()) == [
+        "data_card.csv",
+        "manifest.json",
+        "mono.onnx",
+        "stereo.onnx",
+    ]
+    manifest = Manifest.read(bundle)
+    assert manifest.graph_latency == manifest.hop == 1024
+    assert manifest.data_card.licences == {"CC0-1.0": 1}
+    for file in manifest.files:
+        assert 0 < file.parity.relative_error < 1e-4
+        assert 0 < file.parity.largest_error < 1e-4
+        assert file.parity.seconds == pytest.approx(SECONDS, abs=0.03)
+
+
+def test_each_file_carries_its_contract_and_no_path_of_the_machine(bundle: Path) -> None:
+    manifest = Manifest.read(bundle)
+    for file in manifest.files:
+        model = onnx.load(bundle / file.path)
+        metadata = {entry.key: entry.value for entry in model.metadata_props}
+        assert json.loads(metadata[METADATA_KEY]) == json.loads(manifest.embedded_contract(file.channels))
+        assert str(ROOT).encode() not in (bundle / file.path).read_bytes()
+
+
+def test_shapes_are_static_and_control_flow_is_absent(bundle: Path) -> None:
+    for file in Manifest.read(bundle).files:
+        model = onnx.load(bundle / file.path)
+        for value in (*model.graph.input, *model.graph.output):
+            assert all(axis.HasField("dim_value") for axis in value.type.tensor_type.shape.dim)
+        assert not {node.op_type for node in model.graph.node} & {
+            "Loop",
+            "If",
+            "Scan",
+            "Gather",
+            "GatherND",
+            "NonZero",
+            "Where",
+        }
+
+
+def test_the_sdk_streams_what_the_generator_says(bundle: Path, generator: BandSplitGenerator) -> None:
+    music = synthesised_music(SECONDS, 48000, 2, seed=4)
+    with torch.no_grad():
+        wanted = generator(torch.from_numpy(music)[None], torch.tensor([[1.0, 0.5, 0.25]]))[0].numpy().T
+    controls = studiomic.Controls(denoise=1.0, dereverb=0.5, extend=0.25)
+    stream = studiomic.Stream(48000, 2, bundle=bundle, controls=controls)
+    found = np.concatenate(
+        [*(stream.process(music.T[i : i + 777]) for i in range(0, music.shape[1], 777)), stream.flush()]
+    )
+    assert np.max(np.abs(found[stream.latency :] - wanted)) < 1e-4
+    assert stream.latency == 2047
+
+
+def test_the_bypass_is_bit_exact_in_the_graph(bundle: Path) -> None:
+    music = synthesised_music(SECONDS, 48000, 1)[:, : 60 * 1024]
+    out = run_onnx(bundle / "mono.onnx", music, np.zeros((60, 3), np.float32))
+    np.testing.assert_array_equal(out[:, 1024:], music[:, :-1024])
+
+
+def test_controls_cover_corners_centre_and_motion() -> None:
+    tracks = control_tracks(10)
+    corners = {tuple(track[0]) for track in tracks.values() if np.ptp(track, axis=0).max() == 0}
+    assert len(corners) == 9
+    assert (0.5, 0.5, 0.5) in corners
+    assert sum(np.ptp(track, axis=0).min() > 0 for track in tracks.values()) == 1
+
+
+def test_a_graph_that_is_off_is_refused_and_nothing_is_written(
+    generator: BandSplitGenerator, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slightly_off(path: Path, audio: np.ndarray, controls: np.ndarray) -> np.ndarray:
+        return np.float32(1.0003) * run_onnx(path, audio, controls)
+
+    monkeypatch.setattr("export.bundle.run_onnx", slightly_off)
+    with pytest.raises(
+        ParityError, match=r"mono.onnx differs from the generator at controls .*relative error 3\.00e-04"
+    ):
+        write_bundle(generator, checkpoint.parent / "data_card.csv", tmp_path / "bad", "bad", SECONDS, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_silence_and_nan_do_not_pass_the_proof(generator: BandSplitGenerator, value: float) -> None:
+    music = synthesised_music(SECONDS, 48000, 1)
+    with pytest.raises(ParityError):
+        prove(generator, lambda audio, _: np.full_like(audio, value), music, 1024, "a stand-in")
+
+
+def test_another_generator_does_not_pass_the_proof(generator: BandSplitGenerator, tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    other = BandSplitGenerator(generator.config).eval()
+    write_onnx(StreamingGraph(other, 1), tmp_path / "other.onnx", {})
+    music = synthesised_music(SECONDS, 48000, 1)
+    with pytest.raises(ParityError, match=r"wanted both below 0\.0001"):
+        prove(
+            generator,
+            partial(run_onnx, tmp_path / "other.onnx"),
+            music,
+            1024,
+            "other.onnx",
+        )
+
+
+def test_the_proof_takes_a_recording(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", 0.1 * np.ones((4800, 1)), 48000)
+    music = read_music(tmp_path / "song.wav", 0.2, 48000, 2)
+    assert music.shape == (2, 9600)
+    np.testing.assert_allclose(music, 0.1, atol=1e-4)
+    soundfile.write(tmp_path / "slow.wav", np.ones(4800), 16000)
+    with pytest.raises(ValueError, match=r"16000 Hz, wanted 48000 Hz"):
+        read_music(tmp_path / "slow.wav", 0.2, 48000, 1)
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), 48000)
+    with pytest.raises(ValueError, match="holds no samples"):
+        read_music(tmp_path / "empty.wav", 0.2, 48000, 1)
+
+
+def test_the_embedded_bundle_is_the_embedded_weights() -> None:
+    """The bundle in the package comes from the weights in the checkout, and its card with it."""
+    generator, _ = load_generator(EMBEDDED_WEIGHTS)
+    manifest = Manifest.read(EMBEDDED_BUNDLE)
+    for file in manifest.files:
+        music = synthesised_music(SECONDS, 48000, file.channels, seed=1)
+        path = EMBEDDED_BUNDLE / file.path
+        parity = prove(generator, partial(run_onnx, path), music, manifest.graph_latency, file.path)
+        assert parity.largest_error < 1e-4
+        assert file.parity.seconds >= 59.9
+        assert path.stat().st_size < LARGEST_FILE_BYTES
+    card = (EMBEDDED_WEIGHTS.parent / "data_card.csv").read_bytes()
+    assert card == (EMBEDDED_BUNDLE / "data_card.csv").read_bytes()

@@ -1,0 +1,133 @@
+"""What the generator promises by its structure, whatever its weights."""
+
+import pytest
+import torch
+
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from models.generators.features import StationarityFeatures, magnitude
+
+HOP = 1024
+
+
+@pytest.fixture(scope="module")
+def generator() -> BandSplitGenerator:
+    torch.manual_seed(3)
+    made = BandSplitGenerator(BandSplitConfig(channels=8, blocks=2, band_hidden=12, channel_hidden=10))
+    for parameter in made.parameters():  # far from the bystander that it starts as
+        parameter.data += 0.2 * torch.randn_like(parameter)
+    return made.eval()
+
+
+def music(channels: int = 1, hops: int = 12, seed: int = 0) -> torch.Tensor:
+    return 0.1 * torch.randn(1, channels, hops * HOP, generator=torch.Generator().manual_seed(seed))
+
+
+def controls(*values: float) -> torch.Tensor:
+    return torch.tensor([values])
+
+
+@torch.no_grad()
+def test_controls_at_zero_leave_every_sample(generator: BandSplitGenerator) -> None:
+    audio = music(2)
+    assert torch.equal(generator(audio, controls(0, 0, 0)), audio)
+    assert not torch.equal(generator(audio, controls(1, 1, 1)), audio)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_each_control_scales_what_it_changes_exactly(generator: BandSplitGenerator, index: int) -> None:
+    audio = music()
+    whole, part = torch.zeros(1, 3), torch.zeros(1, 3)
+    whole[0, index], part[0, index] = 1.0, 0.3
+    change = generator(audio, whole) - audio
+    assert change.abs().max() > 1e-3
+    torch.testing.assert_close(generator(audio, part) - audio, 0.3 * change, atol=1e-6, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_changes_of_the_controls_add_up(generator: BandSplitGenerator) -> None:
+    audio = music()
+    changes = [generator(audio, controls(*row)) - audio for row in torch.eye(3).tolist()]
+    torch.testing.assert_close(generator(audio, controls(1, 1, 1)) - audio, sum(changes), atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_the_future_does_not_reach_back(generator: BandSplitGenerator) -> None:
+    audio = music()
+    changed = audio.clone()
+    changed[..., 8 * HOP :] = music(seed=9)[..., 8 * HOP :]
+    first, second = generator(audio, controls(1, 1, 1)), generator(changed, controls(1, 1, 1))
+    assert torch.equal(first[..., : 7 * HOP], second[..., : 7 * HOP])
+    assert not torch.equal(first[..., 8 * HOP :], second[..., 8 * HOP :])
+
+
+@torch.no_grad()
+def test_frame_by_frame_equals_all_at_once(generator: BandSplitGenerator) -> None:
+    shape = (1, 1, 9, generator.config.bins)
+    real, imaginary = (torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    track = torch.rand(1, 9, 3, generator=torch.Generator().manual_seed(3))
+    whole_real, whole_imaginary, _ = generator.step(real, imaginary, track, generator.initial_states(1))
+    states = generator.initial_states(1)
+    for t in range(9):
+        now = slice(t, t + 1)
+        part_real, part_imaginary, states = generator.step(real[:, :, now], imaginary[:, :, now], track[:, now], states)
+        torch.testing.assert_close(part_real, whole_real[:, :, now], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(part_imaginary, whole_imaginary[:, :, now], atol=1e-5, rtol=1e-4)
+    assert [tuple(state.shape) for state in states] == generator.state_shapes()
+
+
+@torch.no_grad()
+def test_clips_of_a_batch_do_not_touch_each_other(generator: BandSplitGenerator) -> None:
+    one, other = music(seed=1), music(seed=2)
+    both = generator(torch.cat([one, other]), controls(1, 1, 1).repeat(2, 1))
+    torch.testing.assert_close(both[:1], generator(one, controls(1, 1, 1)), atol=1e-6, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_any_length_comes_back_in_full(generator: BandSplitGenerator) -> None:
+    for samples in (1, HOP - 1, HOP, 3 * HOP + 7):
+        assert generator(music(hops=4)[..., :samples], controls(1, 1, 1)).shape[-1] == samples
+
+
+@torch.no_grad()
+def test_equal_channels_come_out_as_mono_does(generator: BandSplitGenerator) -> None:
+    audio = music()
+    stereo = generator(audio.repeat(1, 2, 1), controls(1, 1, 1))
+    mono = generator(audio, controls(1, 1, 1))
+    torch.testing.assert_close(stereo, mono.repeat(1, 2, 1), atol=1e-6, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_the_stereo_image_stays_on_panned_noisy_music(generator: BandSplitGenerator) -> None:
+    """One source, louder and earlier on the left, in noise panned the same way: level and phase differences survive."""
+    source = music(hops=16)
+    delayed = torch.nn.functional.pad(source, (7, 0))[..., : source.shape[-1]]
+    panned = torch.cat([source, 0.4 * delayed], dim=1)
+    out = generator(panned, controls(1, 1, 0))
+    left, right = out[0, 0], out[0, 1]
+    level = 20 * torch.log10(right.norm() / left.norm())
+    assert abs(float(level) - 20 * torch.log10(torch.tensor(0.4))) < 0.1
+    spectra = [torch.fft.rfft(channel) for channel in (left, right)]
+    correlation = torch.fft.irfft(spectra[1] * spectra[0].conj())
+    assert int(correlation.argmax()) == 7
+
+
+def test_the_magnitude_needs_no_squares_of_small_numbers() -> None:
+    real, imaginary = torch.tensor([3.0, -3e-4, 0.0, 0.0]), torch.tensor([-4.0, 4e-4, 0.0, 2.0])
+    torch.testing.assert_close(magnitude(real, imaginary), torch.tensor([5.0, 5e-4, 0.0, 2.0]), rtol=1e-2, atol=1e-7)
+
+
+def test_features_of_steady_sound_settle_at_zero_distance_and_do_not_depend_on_level() -> None:
+    bins = 16
+    features = StationarityFeatures(bins, 46.875, torch.full((bins,), 1 / bins))
+    steady = torch.linspace(-3, -1, bins).repeat(80, 1, 1)
+    found, _ = features(steady, torch.zeros(1, features.state_size))
+    assert found[-1, ..., 1].abs().max() < 0.05  # at its own minimum
+    assert found[-1, ..., 2].abs().max() < 0.05  # at its own mean
+    louder, _ = features(steady + 1.5, torch.zeros(1, features.state_size))
+    torch.testing.assert_close(louder, found, atol=1e-4, rtol=1e-4)
+
+
+def test_a_layout_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="covers 1024 bins, the window gives 512"):
+        BandSplitGenerator(BandSplitConfig(window=1024))

@@ -1,0 +1,117 @@
+"""Which recordings teach, and the card that names them."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from models.data.recordings import SAMPLE_RATE, as_float, decode, find_recordings, licence_allowed, load_cached
+from models.data_card import write_data_card
+
+HEADER = ["file", "spdx", "attribution", "source_repo", "path_in_repo", "encoder_cutoff_hz"]
+
+
+def write_tone(path: Path, rate: int = SAMPLE_RATE, channels: int = 1) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tone = 0.25 * np.sin(2 * np.pi * 440 * np.arange(rate // 4) / rate)
+    soundfile.write(path, np.repeat(tone[:, None], channels, axis=1), rate)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in (
+        "music/train/free.wav",
+        "music/train/shared.wav",
+        "voice/train/said.wav",
+        "noise/train/hiss.wav",
+        "rir/train/hall.wav",
+        "music/valid/kept.wav",
+    ):
+        write_tone(tmp_path / name)
+    with open(tmp_path / "SOURCES.csv", "w", newline="") as table:
+        rows = csv.writer(table)
+        rows.writerow(HEADER)
+        rows.writerow(["music/train/free.wav", "CC0-1.0", "Ann", "a/b", "c.wav", "0"])
+        rows.writerow(["music/train/shared.wav", "CC-BY-SA-4.0", "Bob", "a/b", "d.wav", "16000"])
+        rows.writerow(["voice/train/said.wav", "CC-BY-3.0 AND CC0-1.0", "Cy", "", "", ""])
+    return tmp_path
+
+
+def test_the_project_layout_is_read_with_its_sources(root: Path) -> None:
+    found = {recording.name: recording for recording in find_recordings(root, "train")}
+    assert [r.kind for r in found.values()] == ["music", "music", "voice", "noise", "rir"]
+    assert found["music/train/free.wav"].cutoff_hz == 24000
+    assert found["music/train/shared.wav"].cutoff_hz == 16000
+    assert found["music/train/shared.wav"].attribution == "Bob"
+    assert found["music/train/free.wav"].origin == "a/b/c.wav"
+    assert found["noise/train/hiss.wav"].licence == "unknown"
+    assert not any("valid" in name for name in found)
+
+
+def test_licences_choose_who_teaches(root: Path) -> None:
+    names = [recording.name for recording in find_recordings(root, "train", ["permissive"])]
+    assert names == ["music/train/free.wav", "voice/train/said.wav"]
+    with pytest.raises(ValueError, match="no music or voice for 'train' under the licences MIT"):
+        find_recordings(root, "train", ["MIT"])
+
+
+@pytest.mark.parametrize(
+    ("licence", "allowed", "answer"),
+    [
+        ("CC0-1.0", ["permissive"], True),
+        ("CC-BY-SA-4.0", ["permissive"], False),
+        ("CC-BY-3.0 AND CC0-1.0", ["permissive"], True),
+        ("CC-BY-SA-3.0 AND CC0-1.0", ["permissive"], False),
+        ("GPL", ["all"], True),
+        ("GPL", ["permissive", "GPL"], True),
+        ("unknown", ["permissive"], False),
+    ],
+)
+def test_every_part_of_a_licence_must_be_allowed(licence: str, allowed: list[str], answer: bool) -> None:
+    assert licence_allowed(licence, allowed) is answer
+
+
+def test_any_folder_is_music(tmp_path: Path) -> None:
+    write_tone(tmp_path / "deep" / "song.wav", rate=44100, channels=2)
+    found = find_recordings(tmp_path, "train")
+    assert [(r.name, r.kind) for r in found] == [("deep/song.wav", "music")]
+
+
+@pytest.mark.parametrize("folder", ["missing", "."])
+def test_a_folder_without_music_is_refused(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(ValueError, match=r"no folder|holds no music"):
+        find_recordings(tmp_path / folder, "train")
+
+
+def test_decoding_gives_mono_at_48_khz(tmp_path: Path) -> None:
+    write_tone(tmp_path / "song.wav", rate=44100, channels=2)
+    samples = as_float(decode(tmp_path / "song.wav"))
+    assert len(samples) == pytest.approx(SAMPLE_RATE / 4, abs=2)
+    assert np.argmax(np.abs(np.fft.rfft(samples))) * SAMPLE_RATE / len(samples) == pytest.approx(440, abs=4)
+    assert np.max(np.abs(samples[1000:-1000])) == pytest.approx(0.25, abs=0.01)
+
+
+def test_the_cache_follows_the_file(tmp_path: Path) -> None:
+    write_tone(tmp_path / "music" / "song.wav")
+    recording = find_recordings(tmp_path / "music", "train")[0]
+    first = np.array(load_cached(recording, tmp_path / "cache"))
+    soundfile.write(recording.path, np.zeros(100), SAMPLE_RATE)
+    assert len(first) == SAMPLE_RATE // 4
+    assert len(load_cached(recording, tmp_path / "cache")) == 100
+    assert not list((tmp_path / "cache").glob("*.partial"))
+
+
+def test_the_data_card_names_every_recording(root: Path) -> None:
+    write_data_card(root / "card.csv", find_recordings(root, "train"))
+    with open(root / "card.csv", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 5
+    assert rows[1] == {
+        "file": "music/train/shared.wav",
+        "kind": "music",
+        "spdx": "CC-BY-SA-4.0",
+        "attribution": "Bob",
+        "origin": "a/b/d.wav",
+    }

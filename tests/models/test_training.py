@@ -1,0 +1,142 @@
+"""Losses, figures, checkpoints, and a few seconds of training."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from models.checkpoint import load_generator, read_tensors, save_generator
+from models.data.dataset import Batch
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from models.losses import EnhancementLoss
+from models.metrics import si_sdr
+from models.train import CURVE_COLUMNS, Trainer, TrainingOptions, learning_rate_at, main
+
+SMALL = BandSplitConfig(channels=8, blocks=1, band_hidden=8, channel_hidden=8)
+SECOND = 48000
+
+
+def noisy_batch(seed: int = 0) -> Batch:
+    random = torch.Generator().manual_seed(seed)
+    time = torch.arange(SECOND) / SECOND
+    target = (0.2 * torch.sin(2 * torch.pi * 440 * time)).repeat(2, 1, 1)
+    degraded = target + 0.05 * torch.randn(target.shape, generator=random)
+    return Batch(degraded, target, torch.ones(2, 3), torch.full((2,), 24000.0), torch.full((2,), 24000.0))
+
+
+def test_the_loss_orders_estimates_as_the_ear_would() -> None:
+    loss, batch = EnhancementLoss(SECOND), noisy_batch()
+    noise = batch.degraded - batch.target
+    values = [float(loss(batch.target + share * noise, batch)[0]) for share in (0.0, 0.1, 1.0, 3.0)]
+    assert values == sorted(values)
+    assert values[0] < 0.05 < values[1]
+
+
+def test_the_loss_hears_nothing_above_the_cutoff() -> None:
+    loss, batch = EnhancementLoss(SECOND), noisy_batch()
+    whistle = 0.1 * torch.sin(2 * torch.pi * 18000 * torch.arange(SECOND) / SECOND)
+    cut = Batch(batch.degraded, batch.target, batch.controls, torch.full((2,), 12000.0), torch.full((2,), 12000.0))
+    assert float(loss(batch.target + whistle, cut)[0]) < 0.1 < float(loss(batch.target + whistle, batch)[0])
+
+
+def test_the_loss_of_silence_is_finite_and_so_are_its_gradients() -> None:
+    silence = torch.zeros(1, 1, SECOND)
+    batch = Batch(silence, silence, torch.ones(1, 3), torch.tensor([24000.0]), torch.tensor([24000.0]))
+    estimate = silence.clone().requires_grad_()
+    value, _ = EnhancementLoss(SECOND)(estimate, batch)
+    value.backward()
+    assert torch.isfinite(value)
+    assert estimate.grad is not None
+    assert torch.isfinite(estimate.grad).all()
+
+
+def test_si_sdr_of_a_known_mixture() -> None:
+    time = torch.arange(SECOND) / SECOND
+    reference, other = torch.sin(2 * torch.pi * 100 * time), torch.sin(2 * torch.pi * 300 * time)
+    assert float(si_sdr(3 * (reference + 0.1 * other) + 5, reference)) == pytest.approx(20.0, abs=0.01)
+
+
+def test_the_learning_rate_rises_then_falls() -> None:
+    rates = [learning_rate_at(progress, 1.0) for progress in (0.0, 0.01, 0.02, 0.5, 1.0)]
+    assert rates[0] < rates[1] < rates[2] > rates[3] > rates[4] > 0
+    assert rates[2] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_tiny_batch_is_learnt_by_heart(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    trainer = Trainer(tmp_path, BandSplitGenerator(SMALL), TrainingOptions(minutes=1, learning_rate=1e-2))
+    trainer.minutes = 0.1  # past the warm-up
+    batch = noisy_batch()
+    before = float(si_sdr(batch.degraded, batch.target).mean())
+    losses = [trainer.step(batch)["loss"] for _ in range(25)]
+    enhanced = trainer.generator(batch.degraded, batch.controls).detach()
+    assert losses[-1] < 0.8 * losses[0]
+    assert float(si_sdr(enhanced, batch.target).mean()) > before + 2
+
+
+def test_weights_and_facts_come_back(tmp_path: Path) -> None:
+    generator = BandSplitGenerator(SMALL)
+    save_generator(tmp_path / "w.safetensors", generator, generator.state_dict(), {"seed": 3})
+    loaded, facts = load_generator(tmp_path / "w.safetensors")
+    assert facts == {"seed": 3}
+    assert loaded.config == SMALL
+    for name, value in generator.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no weights at .*; wanted a .safetensors file"):
+        load_generator(tmp_path / "none.safetensors")
+    (tmp_path / "text.safetensors").write_text("not a tensor")
+    with pytest.raises(ValueError, match="no readable safetensors file"):
+        load_generator(tmp_path / "text.safetensors")
+
+
+def test_a_run_stops_in_time_and_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "songs").mkdir()
+    soundfile.write(tmp_path / "songs" / "song.wav", 0.1 * random.standard_normal(2 * SECOND), SECOND)
+    common = [
+        "--audio",
+        str(tmp_path / "songs"),
+        "--out",
+        str(tmp_path / "run"),
+        "--cache",
+        str(tmp_path / "cache"),
+        "--batch",
+        "1",
+        "--seconds",
+        "0.5",
+        "--rooms",
+        "1",
+        "--workers",
+        "0",
+        "--channels",
+        "8",
+        "--blocks",
+        "1",
+    ]
+    main([*common, "--minutes", "0.02"])
+    first = read_tensors(tmp_path / "run" / "training.safetensors")[1]["progress"]
+    main([*common, "--minutes", "0.04"])
+    second = read_tensors(tmp_path / "run" / "training.safetensors")[1]["progress"]
+    assert "resumed" in capsys.readouterr().out
+    assert first != second
+    with open(tmp_path / "run" / "curve.csv", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert tuple(rows[0]) == CURVE_COLUMNS
+    minutes = [float(row["minutes"]) for row in rows]
+    examples = [int(float(row["examples"])) for row in rows]
+    assert minutes == sorted(minutes)
+    assert examples == sorted(set(examples))
+    assert all(math.isfinite(float(row["loss"])) for row in rows)
+    generator, facts = load_generator(tmp_path / "run" / "generator.safetensors")
+    assert generator.config.channels == 8
+    assert facts["recordings"] == 1
+    with pytest.raises(ValueError, match="belongs to a generator of configuration"):
+        main([*common[:-1], "2", "--minutes", "0.06"])
