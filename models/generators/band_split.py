@@ -176,7 +176,8 @@ class ChannelMixing(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         value, gate = self.widen(self.norm(x)).chunk(2, dim=-1)
-        return x + self.narrow(value * functional.silu(gate))
+        mixed: Tensor = self.narrow(value * functional.silu(gate))
+        return x + mixed
 
 
 class Block(nn.Module):

@@ -33,14 +33,19 @@ def test_the_loss_orders_estimates_as_the_ear_would() -> None:
     noise = batch.degraded - batch.target
     values = [float(loss(batch.target + share * noise, batch)[0]) for share in (0.0, 0.1, 1.0, 3.0)]
     assert values == sorted(values)
-    assert values[0] < 0.05 < values[1]
+    assert values[0] < 0.1 < values[1]
 
 
 def test_the_loss_hears_nothing_above_the_cutoff() -> None:
     loss, batch = EnhancementLoss(SECOND), noisy_batch()
     whistle = 0.1 * torch.sin(2 * torch.pi * 18000 * torch.arange(SECOND) / SECOND)
     cut = Batch(batch.degraded, batch.target, batch.controls, torch.full((2,), 12000.0), torch.full((2,), 12000.0))
-    assert float(loss(batch.target + whistle, cut)[0]) < 0.1 < float(loss(batch.target + whistle, batch)[0])
+    perfect, unheard, heard = (
+        float(loss(estimate, limits)[0])
+        for estimate, limits in ((batch.target, cut), (batch.target + whistle, cut), (batch.target + whistle, batch))
+    )
+    assert abs(unheard - perfect) < 0.01
+    assert heard > perfect + 0.5
 
 
 def test_the_loss_of_silence_is_finite_and_so_are_its_gradients() -> None:
