@@ -51,7 +51,7 @@ class MeasuredClip:
 
 
 def summarise(clips: Sequence[MeasuredClip]) -> dict[str, dict[str, Any]]:
-    """By scenario: how many clips, the means of input, output and difference, the worst clips, and the better share.
+    """By scenario: how many clips, means, the median difference, the worst clips, the better share.
 
     `worst` names the clip that lost most (or gained least) by each figure where higher is better: a mean can hide it.
     """
@@ -70,6 +70,7 @@ def _summarise_one(clips: Sequence[MeasuredClip]) -> dict[str, Any]:
     summary["output"] = {name: _mean(output[name] for output in outputs) for name in names}
     differences = {name: {clip.clip: _difference(clip, name) for clip in clips} for name in names}
     summary["difference"] = {name: _mean(values.values()) for name, values in differences.items()}
+    summary["median_difference"] = {name: _median(values.values()) for name, values in differences.items()}
     known = {
         name: {clip: value for clip, value in differences[name].items() if value is not None}
         for name in HIGHER_IS_BETTER
@@ -142,6 +143,12 @@ def _mean(values: Iterable[float | None]) -> float | None:
     """Of those that are known."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    """Of those that are known: a clip far below the others does not move it."""
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
 
 
 def _number(value: float | None, decimals: int, side: str) -> str:

@@ -21,6 +21,12 @@ def test_means_of_input_output_and_difference() -> None:
     assert rain["difference"] == {"si_sdr_db": pytest.approx(1.75), "kept_db": None}
 
 
+def test_the_median_difference_is_not_moved_by_one_clip() -> None:
+    gains = (0.0, 1.0, 40.0)
+    clips = [MeasuredClip("rain", str(gain), 24000, {"si_sdr_db": -50.0}, {"si_sdr_db": gain - 50}) for gain in gains]
+    assert summarise(clips)["rain"]["median_difference"] == {"si_sdr_db": 1.0}
+
+
 def test_the_share_of_better_clips_and_the_worst_one() -> None:
     summaries = summarise(CLIPS)
     assert summaries["rain"]["better_share"] == {"si_sdr_db": 0.5}
