@@ -23,6 +23,7 @@ Samples = NDArray[np.float32]
 FILTER_TAPS = 513
 QUIETEST_POWER = 1e-10
 RUMBLE_HZ = 100.0  # phone microphones high-pass what they record
+RUMBLE_FILTER_ORDER = 4
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class DegradationOdds:
     room: float = 0.4
     lowpass: float = 0.4
     colour: float = 0.12
-    synthetic_noise: float = 0.45
+    synthetic_noise: float = 0.5
     snr_db: tuple[float, float] = (-2.0, 28.0)
     direct_db: tuple[float, float] = (-3.0, 12.0)
     lowpass_hz: tuple[float, float] = (3000.0, 16000.0)
@@ -81,7 +82,7 @@ def filtered(samples: Samples, taps: Samples) -> Samples:
 
 def scaled_noise(clean: Samples, noise: Samples, snr_db: float) -> Samples:
     """`noise`, high-passed as a phone does, at an A-weighted signal-to-noise ratio to `clean`."""
-    sections = butter(2, RUMBLE_HZ, "highpass", fs=SAMPLE_RATE, output="sos")
+    sections = butter(RUMBLE_FILTER_ORDER, RUMBLE_HZ, "highpass", fs=SAMPLE_RATE, output="sos")
     noise = sosfilt(sections, noise).astype(np.float32)
     wanted = max(a_weighted_power(clean), QUIETEST_POWER) * 10 ** (-snr_db / 10)
     scaled: Samples = noise * np.float32(np.sqrt(wanted / max(a_weighted_power(noise), QUIETEST_POWER)))

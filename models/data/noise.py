@@ -11,6 +11,8 @@ from models.data.recordings import SAMPLE_RATE
 WHITE_DB_PER_OCTAVE = 0.0
 PINK_DB_PER_OCTAVE = -3.0
 BROWN_DB_PER_OCTAVE = -6.0
+ANY_DB_PER_OCTAVE = (-8.0, 3.0)
+SLOPE_ODDS = (0.2, 0.3, 0.1, 0.4)  # of white, pink, brown, any: rooms and ventilation are nearest to pink
 LOWEST_SHAPED_HZ = 50.0
 MAINS_HZ = (50.0, 60.0)
 HUM_HARMONICS = 24
@@ -58,9 +60,8 @@ def clicks(samples: int, random: np.random.Generator) -> NDArray[np.float32]:
 def synthetic_noise(samples: int, random: np.random.Generator) -> NDArray[np.float32]:
     """A random one of: coloured noise of any slope (white, pink and brown among them), slowly swelling noise, hum
     with hiss, clicks with hiss."""
-    slope = float(
-        random.choice([WHITE_DB_PER_OCTAVE, PINK_DB_PER_OCTAVE, BROWN_DB_PER_OCTAVE, random.uniform(-8.0, 3.0)])
-    )
+    slopes = (WHITE_DB_PER_OCTAVE, PINK_DB_PER_OCTAVE, BROWN_DB_PER_OCTAVE, random.uniform(*ANY_DB_PER_OCTAVE))
+    slope = float(random.choice(slopes, p=SLOPE_ODDS))
     base = coloured(samples, slope, random)
     which = random.random()
     if which < 0.6:
