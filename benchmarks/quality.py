@@ -54,14 +54,11 @@ class Task:
     recording: Recording
     judged: Path
 
-    def key(self) -> str:
-        """A hash of all that the figures depend on."""
-        facts = [measures.MEASURES_VERSION, self.group, self.recording.scenario, self.recording.clip.cutoff_hz]
-        digest = hashlib.sha256(json.dumps(facts).encode())
-        for path in (self.recording.reference, self.recording.path, self.judged):
-            # Of the samples: float WAV files carry the time of writing.
-            digest.update(hashlib.sha256(read_audio(path).tobytes()).digest())
-        return digest.hexdigest()
+    def key(self, content: str) -> str:
+        """A hash of all that the figures depend on; `content` is the files' own."""
+        clip = self.recording.clip
+        facts = [measures.MEASURES_VERSION, self.group, self.recording.scenario, clip.cutoff_hz, content]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def measure(self) -> Figures:
         """Do it. Raises InvalidAudioError where the files' lengths do not fit."""
@@ -82,8 +79,9 @@ def measure_folder(
 ) -> list[MeasuredClip]:
     """The figures of each recording and of its output, where `outputs` has one; remembered ones are not taken again."""
     judged = [(recording, recording.path) for recording in recordings] + list(outputs.items())
-    tasks = [Task(group, recording, path) for recording, path in judged for group in groups]
-    keys = dict(spread(Task.key, tasks, jobs, "looking up"))
+    contents = dict(spread(_content, judged, jobs, "looking up"))
+    tasks = [Task(group, *pair) for pair in judged for group in groups]
+    keys = {task: task.key(contents[task.recording, task.judged]) for task in tasks}
     missing = list({key: task for task, key in keys.items() if key not in journal}.values())
     for task, figures in spread(Task.measure, missing, jobs, "measuring"):
         journal.add(keys[task], figures)
@@ -104,6 +102,15 @@ def measure_folder(
         )
         for recording in recordings
     ]
+
+
+def _content(judged: tuple[Recording, Path]) -> str:
+    """A hash of the samples that a measurement takes in; not of the files: float WAV carries the time of writing."""
+    recording, path = judged
+    digest = hashlib.sha256()
+    for file in (recording.reference, recording.path, path):
+        digest.update(hashlib.sha256(read_audio(file).tobytes()).digest())
+    return digest.hexdigest()
 
 
 def _parser() -> argparse.ArgumentParser:

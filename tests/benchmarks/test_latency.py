@@ -21,7 +21,7 @@ def test_costs_are_told_by_hop_by_ten_milliseconds_and_by_matrix_product() -> No
     assert mono["ms_per_10_ms"] == 1.0
     assert mono["p95_ms_per_10_ms"] == pytest.approx(2.85 / 2)
     assert mono["round_medians_ms"] == [1.5, 2.5]
-    assert mono["matrix_products"] == 0.5
+    assert mono["matrix_products"] == pytest.approx(1.5 / 4)
 
 
 def test_a_run_tells_calls_processes_and_delay(
