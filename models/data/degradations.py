@@ -1,4 +1,4 @@
-"""What a phone does to music, made on the fly: room, noise, colour, low-pass; singly, together, or not at all.
+"""What a phone does to music, made on the fly: room, noise, low-pass; singly, together, or not at all.
 
 A degraded clip is kept as the sum of its parts, so that the target for any controls follows exactly:
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, fftconvolve, firwin, firwin2, sosfilt
+from scipy.signal import butter, fftconvolve, firwin, sosfilt
 
 from models.data.noise import a_weighted_power, synthetic_noise
-from models.data.recordings import NYQUIST, SAMPLE_RATE
+from models.data.recordings import SAMPLE_RATE
 from models.data.rooms import reverberate
 
 Samples = NDArray[np.float32]
@@ -34,7 +34,6 @@ class DegradationOdds:
     noise: float = 0.6
     room: float = 0.4
     lowpass: float = 0.4
-    colour: float = 0.12
     synthetic_noise: float = 0.5
     snr_db: tuple[float, float] = (-2.0, 28.0)
     direct_db: tuple[float, float] = (-3.0, 12.0)
@@ -62,16 +61,6 @@ def lowpass_filter(hertz: float, random: np.random.Generator) -> Samples:
     taps: Samples = firwin(FILTER_TAPS, hertz, fs=SAMPLE_RATE, window=("kaiser", random.uniform(3, 12))).astype(
         np.float32
     )
-    return taps
-
-
-def colour_filter(random: np.random.Generator) -> Samples:
-    """A microphone under a hand or case: a resonance, then a falling shelf, [taps]."""
-    knee = random.uniform(700, 2500)
-    depth = random.uniform(-24, -4)
-    hertz = [0, knee / 4, knee / 1.6, knee, 2 * knee, 5 * knee, NYQUIST]
-    gain_db = np.array([0, 0, random.uniform(-2, 7), 0, 0.6 * depth, depth, 1.3 * depth])
-    taps: Samples = firwin2(FILTER_TAPS, hertz, 10 ** (gain_db / 20), fs=SAMPLE_RATE).astype(np.float32)
     return taps
 
 
@@ -110,17 +99,13 @@ def degrade(
         if source is None or random.random() < odds.synthetic_noise:
             source = synthetic_noise(len(clean), random)
         noise = scaled_noise(clean, source, random.uniform(*odds.snr_db))
-    microphone: list[Samples] = []
-    if random.random() < odds.colour:
-        microphone.append(colour_filter(random))
+    heard = clean
     if random.random() < odds.lowpass:
         low, high = np.log(odds.lowpass_hz)
         hertz = float(np.exp(random.uniform(low, high)))
-        microphone.append(lowpass_filter(hertz, random))
+        taps = lowpass_filter(hertz, random)
         passband = min(passband, 0.95 * hertz)
-    heard = clean
-    for taps in microphone:
-        heard = filtered(heard, taps)
+        heard = filtered(clean, taps)
         reverberation = filtered(reverberation, taps) if reverberation is not zero else zero
         noise = filtered(noise, taps) if noise is not zero else zero
     return DegradedClip(clean, noise, reverberation, clean - heard, passband)

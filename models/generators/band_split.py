@@ -4,7 +4,6 @@ Bins are grouped into bands, each projected to a few channels (band-split RNN: L
 blocks mix over time (gated linear recurrence), across bands and across channels; each bin then gets
 
     noise, reverberation  the shares of the bin that are noise and late reverberation (with what is kept they sum to 1)
-    colour                the gain, less 1, that undoes the microphone's loss at that bin
     copies                gains on copies of the kept spectrum shifted upwards, which fill highs that are missing
 
 and the change to the spectrum is a sum of products with the controls: at controls 0, 0, 0 it is zero by structure.
@@ -33,13 +32,12 @@ from models.generators.recurrence import linear_recurrence
 
 SHORTEST_MEMORY_SECONDS = 0.02
 LONGEST_MEMORY_SECONDS = 5.0
-LARGEST_COLOUR_NEPERS = 2.8  # 24 dB: a hand over the hole takes away no more
 LARGEST_COPY_GAIN = 2.0
 LARGEST_LOGIT = 10.0  # exp stays within half precision
 # Start as a bystander: nothing is noise, nothing is added.
 MASK_START_LOGIT = -4.0
 COPY_START_LOGIT = -5.0
-OTHER_OUTPUTS_PER_BIN = 3  # noise, reverberation, colour
+MASKS_PER_BIN = 2  # noise, reverberation
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,6 @@ class Gains:
 
     noise: Tensor
     reverberation: Tensor
-    colour: Tensor
     copies: Tensor
 
 
@@ -220,7 +217,7 @@ class BandSplitGenerator(nn.Module):
         self.features = StationarityFeatures(config.bins, frames_per_second, weights / weights.sum())
         self.encoder = BandEncoder(layout, config.channels)
         self.blocks = nn.ModuleList(Block(config, layout.bands) for _ in range(config.blocks))
-        start = [MASK_START_LOGIT, MASK_START_LOGIT, 0.0] + [COPY_START_LOGIT] * len(config.copy_shifts)
+        start = [MASK_START_LOGIT] * MASKS_PER_BIN + [COPY_START_LOGIT] * len(config.copy_shifts)
         self.norm = nn.LayerNorm(config.channels)
         self.decoder = BandDecoder(layout, config.channels, torch.tensor(start))
 
@@ -252,7 +249,7 @@ class BandSplitGenerator(nn.Module):
             x, state = block(x, state)
             next_states.append(state)
         outputs = self.decoder(self.norm(x))
-        noise_logit, reverberation_logit, colour = outputs[..., :OTHER_OUTPUTS_PER_BIN].unbind(-1)
+        noise_logit, reverberation_logit = outputs[..., :MASKS_PER_BIN].unbind(-1)
         # softmax over (noise, reverberation, kept) with the last logit zero, written out: few and common operators
         noise = torch.exp(noise_logit.clamp_max(LARGEST_LOGIT))
         reverberation = torch.exp(reverberation_logit.clamp_max(LARGEST_LOGIT))
@@ -260,8 +257,7 @@ class BandSplitGenerator(nn.Module):
         return Gains(
             noise=noise / total,
             reverberation=reverberation / total,
-            colour=torch.exp(LARGEST_COLOUR_NEPERS * torch.tanh(colour)) - 1.0,
-            copies=LARGEST_COPY_GAIN * torch.sigmoid(outputs[..., OTHER_OUTPUTS_PER_BIN:]),
+            copies=LARGEST_COPY_GAIN * torch.sigmoid(outputs[..., MASKS_PER_BIN:]),
         ), next_states
 
     def step(
@@ -274,7 +270,7 @@ class BandSplitGenerator(nn.Module):
         gains, next_states = self.gains(magnitudes, states)
         denoise, dereverb, extend = (controls.transpose(0, 1)[..., i : i + 1] for i in range(3))
         kept = 1.0 - gains.noise - gains.reverberation
-        own = extend * gains.colour * kept - denoise * gains.noise - dereverb * gains.reverberation
+        own = -(denoise * gains.noise + dereverb * gains.reverberation)
         copies = extend.unsqueeze(-1) * gains.copies
         own, kept = own.transpose(0, 1).unsqueeze(1), kept.transpose(0, 1).unsqueeze(1)  # [batch, 1, time, bins]
         copies = copies.transpose(0, 1).unsqueeze(1)

@@ -13,7 +13,7 @@ from models.data.recordings import SAMPLE_RATE
 from models.data.rooms import DIRECT_SECONDS, reverberate, simulate_room, simulated_rooms
 
 SECOND = SAMPLE_RATE
-EVERYTHING = DegradationOdds(clean=0.0, noise=1.0, room=1.0, lowpass=1.0, colour=1.0)
+EVERYTHING = DegradationOdds(clean=0.0, noise=1.0, room=1.0, lowpass=1.0)
 NOTHING = DegradationOdds(clean=1.0)
 
 
@@ -47,12 +47,11 @@ def test_clean_is_left_clean() -> None:
 
 def test_each_degradation_alone_changes_only_its_own_part() -> None:
     room = material().rooms[0]
-    none = DegradationOdds(clean=0, noise=0, room=0, lowpass=0, colour=0)
+    none = DegradationOdds(clean=0, noise=0, room=0, lowpass=0)
     for odds, part in (
         (replace(none, noise=1.0), "noise"),
         (replace(none, room=1.0), "reverberation"),
         (replace(none, lowpass=1.0), "missing"),
-        (replace(none, colour=1.0), "missing"),
     ):
         clip = degrade(tone(440) + tone(9000), 24000.0, None, room, odds, np.random.default_rng(2))
         changed = {p for p in ("noise", "reverberation", "missing") if np.std(getattr(clip, p)) > 0}
