@@ -12,20 +12,13 @@ from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
 from benchmarks.scenario_folder import RATE, REFERENCE_SCENARIO, Recording, read_audio
+from models.data.noise import a_weighted_power
 
 MICROPHONE_HIGHPASS_HZ = 100.0
 """Phone microphones pass little below, so that rumble cannot stand for noise."""
 HIGHPASS_ORDER = 4
 PINK_LOWEST_HZ = 20.0
 """Below it pink noise stays flat: a power that rises for ever towards 0 Hz would be all there is."""
-
-
-def a_weighted_power(samples: NDArray[np.float64]) -> float:
-    """The mean power after A-weighting, whose analogue magnitude (IEC 61672-1) is applied to the spectrum."""
-    squared = np.fft.rfftfreq(len(samples), 1 / RATE) ** 2
-    gain = 12194**2 * squared**2
-    gain /= (squared + 20.6**2) * np.sqrt((squared + 107.7**2) * (squared + 737.9**2)) * (squared + 12194**2)
-    return float(np.mean(np.abs(np.fft.rfft(samples) * gain) ** 2))
 
 
 def add_noise(samples: NDArray[np.float64], noise: NDArray[np.float64], ratio_db: float) -> NDArray[np.float64]:

@@ -30,12 +30,12 @@ RUMBLE_FILTER_ORDER = 4
 class DegradationOdds:
     """How often each happens, and within which limits. Clean clips stay whole."""
 
-    clean: float = 0.15
+    clean: float = 0.08
     noise: float = 0.6
     room: float = 0.4
     lowpass: float = 0.4
     synthetic_noise: float = 0.5
-    snr_db: tuple[float, float] = (-2.0, 28.0)
+    snr_db: tuple[float, float] = (-2.0, 24.0)
     direct_db: tuple[float, float] = (-3.0, 12.0)
     lowpass_hz: tuple[float, float] = (3000.0, 16000.0)
     level_dbfs: tuple[float, float] = (-40.0, -14.0)

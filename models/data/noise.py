@@ -74,7 +74,7 @@ def synthetic_noise(samples: int, random: np.random.Generator) -> NDArray[np.flo
     return (other + 10 ** (random.uniform(-30, -6) / 20) * base).astype(np.float32)
 
 
-def a_weighted_power(samples: NDArray[np.float32]) -> float:
+def a_weighted_power(samples: NDArray[np.floating]) -> float:
     """Mean power after A-weighting (IEC 61672-1, analogue magnitude applied in the frequency domain, without the
     constant 2 dB that normalise it at 1 kHz: levels are only compared)."""
     squared = fft.rfftfreq(len(samples), 1 / SAMPLE_RATE).astype(np.float64) ** 2
