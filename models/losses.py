@@ -13,7 +13,7 @@ from models.generators.band_split import equivalent_rectangular_bandwidth
 RESOLUTIONS = (512, 2048, 4096)
 RATIO_RESOLUTION = 2048
 REFERENCE_RMS = 10 ** (-23 / 20)
-POWER_FLOOR = 1e-9  # of a bin, where a full-scale sine reads 1/4: below it nothing is heard
+POWER_FLOOR = 1e-12  # of a bin, where a full-scale sine reads 1/4: below it nothing is heard
 RATIO_FLOOR_DB = -35.0  # from here on a clip counts as untouched: caution beyond it would cost denoising
 MAGNITUDE_WEIGHT = 10.0
 RATIO_WEIGHT = 0.12  # per dB

@@ -21,6 +21,8 @@ from models.data.rooms import reverberate
 Samples = NDArray[np.float32]
 
 FILTER_TAPS = 513
+STEEPNESS = (6.0, 14.0)  # of a Kaiser window: 60 to 140 dB of attenuation, as resamplers have
+SIXTEEN_BITS = 2.0**15
 QUIETEST_POWER = 1e-10
 RUMBLE_HZ = 100.0  # phone microphones high-pass what they record
 RUMBLE_FILTER_ORDER = 4
@@ -31,9 +33,10 @@ class DegradationOdds:
     """How often each happens, and within which limits. Clean clips stay whole."""
 
     clean: float = 0.08
-    noise: float = 0.6
-    room: float = 0.4
+    noise: float = 0.72
+    room: float = 0.2
     lowpass: float = 0.4
+    sixteen_bits: float = 0.5
     synthetic_noise: float = 0.5
     snr_db: tuple[float, float] = (-2.0, 24.0)
     direct_db: tuple[float, float] = (-3.0, 12.0)
@@ -58,7 +61,7 @@ class DegradedClip:
 
 def lowpass_filter(hertz: float, random: np.random.Generator) -> Samples:
     """A linear-phase low-pass with a random steepness, [taps]."""
-    taps: Samples = firwin(FILTER_TAPS, hertz, fs=SAMPLE_RATE, window=("kaiser", random.uniform(3, 12))).astype(
+    taps: Samples = firwin(FILTER_TAPS, hertz, fs=SAMPLE_RATE, window=("kaiser", random.uniform(*STEEPNESS))).astype(
         np.float32
     )
     return taps
@@ -108,4 +111,7 @@ def degrade(
         heard = filtered(clean, taps)
         reverberation = filtered(reverberation, taps) if reverberation is not zero else zero
         noise = filtered(noise, taps) if noise is not zero else zero
+    if random.random() < odds.sixteen_bits:
+        recorded = heard + noise + reverberation
+        noise = noise + (np.round(recorded * SIXTEEN_BITS) / SIXTEEN_BITS - recorded).astype(np.float32)
     return DegradedClip(clean, noise, reverberation, clean - heard, passband)

@@ -33,10 +33,11 @@ from models.generators.recurrence import linear_recurrence
 SHORTEST_MEMORY_SECONDS = 0.02
 LONGEST_MEMORY_SECONDS = 5.0
 LARGEST_COPY_GAIN = 2.0
+COPY_DEAD_ZONE = 0.03  # a gain that only hovers near zero is none: quiet highs of clean music stay as they are
 LARGEST_LOGIT = 10.0  # exp stays within half precision
 # Start as a bystander: nothing is noise, nothing is added.
 MASK_START_LOGIT = -4.0
-COPY_START_LOGIT = -5.0
+COPY_START_LOGIT = -3.0
 MASKS_PER_BIN = 2  # noise, reverberation
 
 
@@ -257,7 +258,7 @@ class BandSplitGenerator(nn.Module):
         return Gains(
             noise=noise / total,
             reverberation=reverberation / total,
-            copies=LARGEST_COPY_GAIN * torch.sigmoid(outputs[..., MASKS_PER_BIN:]),
+            copies=torch.relu(LARGEST_COPY_GAIN * torch.sigmoid(outputs[..., MASKS_PER_BIN:]) - COPY_DEAD_ZONE),
         ), next_states
 
     def step(

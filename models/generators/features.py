@@ -12,15 +12,16 @@ import torch
 from torch import Tensor, nn
 
 FEATURES_PER_BIN = 3
-# A full-scale sine reads |X| = MAGNITUDE_SCALE / 2, the floor is -104 dB below full scale: both well inside fp16's
-# range.
-MAGNITUDE_SCALE = 16.0
+# A full-scale sine reads |X| = MAGNITUDE_SCALE / 2, the floor is -140 dB below full scale: a band that was never
+# recorded must look different from a quiet one. Both ends lie inside half precision's range, as `magnitude` squares
+# neither.
+MAGNITUDE_SCALE = 1024.0
 MAGNITUDE_FLOOR = 1e-4
 SHORT_SECONDS = 0.1  # smoothing before the minimum is taken: single bins of noise fade deeply
 LONG_SECONDS = 1.5
 MINIMUM_RISE_DB_PER_SECOND = 6.0
 NEPERS_PER_DB = math.log(10) / 20
-MINIMUM_START = 4.0  # above any log magnitude, so that the first frame sets the minimum
+MINIMUM_START = 8.0  # above any log magnitude, so that the first frame sets the minimum
 
 
 def magnitude(real: Tensor, imaginary: Tensor) -> Tensor:

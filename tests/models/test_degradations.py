@@ -47,7 +47,7 @@ def test_clean_is_left_clean() -> None:
 
 def test_each_degradation_alone_changes_only_its_own_part() -> None:
     room = material().rooms[0]
-    none = DegradationOdds(clean=0, noise=0, room=0, lowpass=0)
+    none = DegradationOdds(clean=0, noise=0, room=0, lowpass=0, sixteen_bits=0)
     for odds, part in (
         (replace(none, noise=1.0), "noise"),
         (replace(none, room=1.0), "reverberation"),
