@@ -4,7 +4,8 @@ Bins are grouped into bands, each projected to a few channels (band-split RNN: L
 blocks mix over time (gated linear recurrence), across bands and across channels; each bin then gets
 
     noise, reverberation  the shares of the bin that are noise and late reverberation (with what is kept they sum to 1)
-    copies                gains on copies of the kept spectrum shifted upwards, which fill highs that are missing
+    copies                gains on copies of the kept spectrum shifted upwards, which fill bins that have long been
+    empty
 
 and the change to the spectrum is a sum of products with the controls: at controls 0, 0, 0 it is zero by structure.
 Gains are real and common to all channels, so that level and phase differences between channels survive.
@@ -243,7 +244,7 @@ class BandSplitGenerator(nn.Module):
 
     def gains(self, magnitudes: Tensor, states: list[Tensor]) -> tuple[Gains, list[Tensor]]:
         """Gains for scaled magnitudes [time, batch, bins], and the states after them."""
-        features, feature_state = self.features(torch.log(magnitudes + MAGNITUDE_FLOOR), states[0])
+        features, empty, feature_state = self.features(torch.log(magnitudes + MAGNITUDE_FLOOR), states[0])
         x = self.encoder(features)
         next_states = [feature_state]
         for block, state in zip(self.blocks, states[1:], strict=True):
@@ -258,7 +259,8 @@ class BandSplitGenerator(nn.Module):
         return Gains(
             noise=noise / total,
             reverberation=reverberation / total,
-            copies=torch.relu(LARGEST_COPY_GAIN * torch.sigmoid(outputs[..., MASKS_PER_BIN:]) - COPY_DEAD_ZONE),
+            copies=empty.unsqueeze(-1)
+            * torch.relu(LARGEST_COPY_GAIN * torch.sigmoid(outputs[..., MASKS_PER_BIN:]) - COPY_DEAD_ZONE),
         ), next_states
 
     def step(

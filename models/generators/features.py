@@ -21,6 +21,11 @@ SHORT_SECONDS = 0.1  # smoothing before the minimum is taken: single bins of noi
 LONG_SECONDS = 1.5
 MINIMUM_RISE_DB_PER_SECOND = 6.0
 NEPERS_PER_DB = math.log(10) / 20
+PEAK_FALL_DB_PER_SECOND = 3.0
+# A bin whose loudest moment of late stays below the first is empty, above the second it is not, in dB full scale:
+# 16-bit rounding lies at -128 dB a bin, the quietest highs of a normal recording peak above -106 dB.
+EMPTY_DB = -118.0
+FILLED_DB = -106.0
 MINIMUM_START = 8.0  # above any log magnitude, so that the first frame sets the minimum
 
 
@@ -34,8 +39,10 @@ def magnitude(real: Tensor, imaginary: Tensor) -> Tensor:
 class StationarityFeatures(nn.Module):
     """Log magnitudes [time, batch, bins] to features [time, batch, bins, 3], with the state of the running statistics.
 
-    The state is [batch, 1 + 1 + 3 bins]: frames seen (capped), running level, then per bin the short mean, the leaky
-    minimum (less its start value) and the long mean; all zero at the start.
+    Also tells how empty each bin has been of late, 0 to 1: [time, batch, bins].
+
+    The state is [batch, 1 + 1 + 4 bins]: frames seen (capped), running level, then per bin the short mean, the leaky
+    minimum (less its start value), the long mean and the leaky peak (above the floor); all zero at the start.
     """
 
     level_weights: Tensor
@@ -45,20 +52,24 @@ class StationarityFeatures(nn.Module):
         self.bins = bins
         self.short_rate = 1.0 - math.exp(-1.0 / (SHORT_SECONDS * frames_per_second))
         self.long_rate = 1.0 - math.exp(-1.0 / (LONG_SECONDS * frames_per_second))
+        self.fall = PEAK_FALL_DB_PER_SECOND * NEPERS_PER_DB / frames_per_second
         self.rise = MINIMUM_RISE_DB_PER_SECOND * NEPERS_PER_DB / frames_per_second
         self.register_buffer("level_weights", level_weights, persistent=False)
 
     @property
     def state_size(self) -> int:
-        return 2 + 3 * self.bins
+        return 2 + 4 * self.bins
 
     @torch.no_grad()
-    def forward(self, logs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, logs: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         bins = self.bins
         seen, level = state[:, 0:1], state[:, 1:2]
-        short, minimum, mean = state[:, 2 : 2 + bins], state[:, 2 + bins : 2 + 2 * bins], state[:, 2 + 2 * bins :]
+        short, minimum, mean, peak = state[:, 2:].split(bins, dim=-1)
         weighted = (logs * self.level_weights).sum(dim=-1, keepdim=True)
-        steps = []
+        floor = math.log(MAGNITUDE_FLOOR)
+        filled = math.log(MAGNITUDE_SCALE) + FILLED_DB * NEPERS_PER_DB - floor
+        range_to_empty = (FILLED_DB - EMPTY_DB) * NEPERS_PER_DB
+        steps, emptiness = [], []
         for log, weighted_log in zip(logs.unbind(), weighted.unbind(), strict=True):
             first_rate = 1.0 / (seen + 1.0)  # a plain mean until the exponential one has enough to go on
             short = short + (log - short) * first_rate.clamp_min(self.short_rate)
@@ -66,6 +77,11 @@ class StationarityFeatures(nn.Module):
             mean = mean + (log - mean) * long_rate
             level = level + (weighted_log - level) * long_rate
             minimum = torch.minimum(short - MINIMUM_START, minimum + self.rise)
+            # The cut at the start of a recording splatters over all bins of its first two frames: those say nothing.
+            heard = (seen - 1.0).clamp(0.0, 1.0)
+            peak = torch.maximum(heard * (log - floor), peak - self.fall)
+            emptiness.append(heard * ((filled - peak) / range_to_empty).clamp(0.0, 1.0))
             seen = (seen + 1.0).clamp_max(1.0 / self.long_rate)
             steps.append(torch.stack([log - level, log - (minimum + MINIMUM_START), log - mean], dim=-1))
-        return torch.stack(steps), torch.cat([seen, level, short, minimum, mean], dim=-1)
+        state = torch.cat([seen, level, short, minimum, mean, peak], dim=-1)
+        return torch.stack(steps), torch.stack(emptiness), state

@@ -1,10 +1,13 @@
 """What the generator promises by its structure, whatever its weights."""
 
+import numpy as np
 import pytest
 import torch
+from scipy.signal import firwin
 
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
-from models.generators.features import StationarityFeatures, magnitude
+from models.generators.features import MAGNITUDE_FLOOR, StationarityFeatures, magnitude
+from models.generators.framing import analysis
 
 HOP = 1024
 
@@ -19,7 +22,14 @@ def generator() -> BandSplitGenerator:
 
 
 def music(channels: int = 1, hops: int = 12, seed: int = 0) -> torch.Tensor:
+    """Noise in every band."""
     return 0.1 * torch.randn(1, channels, hops * HOP, generator=torch.Generator().manual_seed(seed))
+
+
+def dull_music(hops: int = 12) -> torch.Tensor:
+    """Noise below 8 kHz, nothing above: something for every control to do."""
+    lows = firwin(513, 8000, fs=48000, window=("kaiser", 10))
+    return torch.from_numpy(np.convolve(music(hops=hops)[0, 0].numpy(), lows, "same")).float().reshape(1, 1, -1)
 
 
 def controls(*values: float) -> torch.Tensor:
@@ -36,7 +46,7 @@ def test_controls_at_zero_leave_every_sample(generator: BandSplitGenerator) -> N
 @torch.no_grad()
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_each_control_scales_what_it_changes_exactly(generator: BandSplitGenerator, index: int) -> None:
-    audio = music()
+    audio = dull_music()
     whole, part = torch.zeros(1, 3), torch.zeros(1, 3)
     whole[0, index], part[0, index] = 1.0, 0.3
     change = generator(audio, whole) - audio
@@ -46,7 +56,7 @@ def test_each_control_scales_what_it_changes_exactly(generator: BandSplitGenerat
 
 @torch.no_grad()
 def test_changes_of_the_controls_add_up(generator: BandSplitGenerator) -> None:
-    audio = music()
+    audio = dull_music()
     changes = [generator(audio, controls(*row)) - audio for row in torch.eye(3).tolist()]
     torch.testing.assert_close(generator(audio, controls(1, 1, 1)) - audio, sum(changes), atol=1e-5, rtol=1e-4)
 
@@ -121,11 +131,36 @@ def test_features_of_steady_sound_settle_at_zero_distance_and_do_not_depend_on_l
     bins = 16
     features = StationarityFeatures(bins, 46.875, torch.full((bins,), 1 / bins))
     steady = torch.linspace(-3, -1, bins).repeat(80, 1, 1)
-    found, _ = features(steady, torch.zeros(1, features.state_size))
+    found, _, _ = features(steady, torch.zeros(1, features.state_size))
     assert found[-1, ..., 1].abs().max() < 0.05  # at its own minimum
     assert found[-1, ..., 2].abs().max() < 0.05  # at its own mean
-    louder, _ = features(steady + 1.5, torch.zeros(1, features.state_size))
+    louder, _, _ = features(steady + 1.5, torch.zeros(1, features.state_size))
     torch.testing.assert_close(louder, found, atol=1e-4, rtol=1e-4)
+
+
+def test_emptiness_tells_a_band_that_was_never_recorded_from_a_quiet_one() -> None:
+    """Music-like noise at -30 dBFS, low-passed at 8 kHz; and the same with highs of -70 dBFS above."""
+    random = np.random.default_rng(0)
+    lows = firwin(513, 8000, fs=48000, window=("kaiser", 10))
+    loud = np.convolve(0.03 * random.standard_normal(40 * HOP), lows, "same")
+    quiet_highs = loud + 10 ** (-70 / 20) * random.standard_normal(40 * HOP)
+    generator = BandSplitGenerator(BandSplitConfig(channels=8, blocks=1))
+    above = slice(400, 1000)  # 9.4 to 23.4 kHz
+    for audio, wanted in ((loud, 1.0), (quiet_highs, 0.0)):
+        real, imaginary = analysis(torch.from_numpy(audio).float(), generator.window)
+        scaled = magnitude(real * generator.spectrum_scale, imaginary * generator.spectrum_scale).unsqueeze(1)
+        _, empty, _ = generator.features(
+            torch.log(scaled + MAGNITUDE_FLOOR), torch.zeros(1, generator.features.state_size)
+        )
+        assert float((empty[10:, :, above] - wanted).abs().mean()) < 0.02
+        assert float(empty[10:, :, 50:300].max()) == 0.0  # where the music is
+        assert float(empty[:2].max()) == 0.0  # before anything is known
+
+
+@torch.no_grad()
+def test_extension_leaves_bands_that_are_not_empty_exactly(generator: BandSplitGenerator) -> None:
+    audio = music(hops=8)
+    assert torch.equal(generator(audio, controls(0, 0, 1)), audio)
 
 
 def test_a_layout_that_does_not_fit_is_refused() -> None:

