@@ -16,6 +16,8 @@ REFERENCE_RMS = 10 ** (-23 / 20)
 POWER_FLOOR = 1e-12  # of a bin, where a full-scale sine reads 1/4: below it nothing is heard
 RATIO_FLOOR_DB = -35.0  # from here on a clip counts as untouched: caution beyond it would cost denoising
 MAGNITUDE_WEIGHT = 10.0
+DECIBEL_WEIGHT = 0.03  # per dB
+ROOTS = 8  # `compressed` is the 8th root of power
 RATIO_WEIGHT = 0.12  # per dB
 EDGE_HZ = 300.0  # over which the masks fade
 
@@ -60,6 +62,7 @@ class EnhancementLoss(nn.Module):
         enhanced = enhanced.squeeze(1) * loudness.unsqueeze(1)
         target = batch.target.squeeze(1) * loudness.unsqueeze(1)
         magnitude = torch.zeros_like(loudness)
+        distance_db = torch.zeros_like(loudness)
         ratio_db = torch.zeros_like(loudness)
         for size in self.resolutions:
             ours, wanted = self.spectrum(enhanced, size), self.spectrum(target, size)
@@ -68,11 +71,16 @@ class EnhancementLoss(nn.Module):
             difference = (heard * (ours_loudness - wanted_loudness).square()).sum(dim=(1, 2))
             relative = difference / (heard * wanted_loudness.square()).sum(dim=(1, 2))
             magnitude = magnitude + relative / len(self.resolutions)
+            # Loudness alone hardly sees quiet highs, yet the ear and every log-spectral figure miss their detail.
+            log_ratio = (torch.log10(ours_loudness) - torch.log10(wanted_loudness)).abs()
+            distance = 10 * ROOTS * (heard * log_ratio).sum(dim=1).mean(dim=1)
+            distance_db = distance_db + distance / len(self.resolutions)
             if size == RATIO_RESOLUTION:
                 known = self.below(batch.passband_hz, size)
                 error = ours - wanted
                 noise = (known * (error.real.square() + error.imag.square())).sum(dim=(1, 2))
                 signal = (known * (wanted.real.square() + wanted.imag.square())).sum(dim=(1, 2))
                 ratio_db = 10 * torch.log10(noise / signal.clamp_min(POWER_FLOOR) + 10 ** (RATIO_FLOOR_DB / 10))
-        loss = (MAGNITUDE_WEIGHT * magnitude + RATIO_WEIGHT * functional.softplus(ratio_db - RATIO_FLOOR_DB)).mean()
+        ratio = functional.softplus(ratio_db - RATIO_FLOOR_DB)
+        loss = (MAGNITUDE_WEIGHT * magnitude + DECIBEL_WEIGHT * distance_db + RATIO_WEIGHT * ratio).mean()
         return loss, {"magnitude": magnitude.mean().detach(), "ratio_db": ratio_db.mean().detach()}
