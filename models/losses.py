@@ -1,5 +1,5 @@
-"""What training minimises: compressed spectra at several resolutions and a signal-to-distortion ratio, both weighted
-over frequency as the ear's bandwidths are, so that low rumble and wide highs count as they are heard."""
+"""What training minimises: compressed and logarithmic spectra at several resolutions and a signal-to-distortion ratio,
+weighted over frequency as the ear's bandwidths are, so that low rumble and wide highs count as they are heard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REFERENCE_RMS = 10 ** (-23 / 20)
 POWER_FLOOR = 1e-12  # of a bin, where a full-scale sine reads 1/4: below it nothing is heard
 RATIO_FLOOR_DB = -35.0  # from here on a clip counts as untouched: caution beyond it would cost denoising
 MAGNITUDE_WEIGHT = 10.0
-DECIBEL_WEIGHT = 0.03  # per dB
+DECIBEL_WEIGHT = 0.08  # per dB
 ROOTS = 8  # `compressed` is the 8th root of power
 RATIO_WEIGHT = 0.12  # per dB
 EDGE_HZ = 300.0  # over which the masks fade
