@@ -34,10 +34,12 @@ from models.generators.recurrence import linear_recurrence
 SHORTEST_MEMORY_SECONDS = 0.02
 LONGEST_MEMORY_SECONDS = 5.0
 LARGEST_COPY_GAIN = 2.0
+# Only what is more than this share noise, or reverberation, is touched: a small suspicion would dull quiet highs.
+MASK_DEAD_ZONE = 0.3
 COPY_DEAD_ZONE = 0.03  # a gain that only hovers near zero is none: quiet highs of clean music stay as they are
 LARGEST_LOGIT = 10.0  # exp stays within half precision
-# Start as a bystander: nothing is noise, nothing is added.
-MASK_START_LOGIT = -4.0
+# Start near a bystander, just outside the dead zones, where there is a gradient to follow.
+MASK_START_LOGIT = 0.0
 COPY_START_LOGIT = -3.0
 MASKS_PER_BIN = 2  # noise, reverberation
 
@@ -257,8 +259,8 @@ class BandSplitGenerator(nn.Module):
         reverberation = torch.exp(reverberation_logit.clamp_max(LARGEST_LOGIT))
         total = 1.0 + noise + reverberation
         return Gains(
-            noise=noise / total,
-            reverberation=reverberation / total,
+            noise=torch.relu(noise / total - MASK_DEAD_ZONE) / (1.0 - MASK_DEAD_ZONE),
+            reverberation=torch.relu(reverberation / total - MASK_DEAD_ZONE) / (1.0 - MASK_DEAD_ZONE),
             copies=empty.unsqueeze(-1)
             * torch.relu(LARGEST_COPY_GAIN * torch.sigmoid(outputs[..., MASKS_PER_BIN:]) - COPY_DEAD_ZONE),
         ), next_states
