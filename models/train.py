@@ -25,7 +25,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from models.checkpoint import optimizer_tensors, read_tensors, restore_optimizer, save_generator, write_tensors
+from models.checkpoint import (
+    load_generator,
+    optimizer_tensors,
+    read_tensors,
+    restore_optimizer,
+    save_generator,
+    write_tensors,
+)
 from models.data.dataset import Batch, DegradedMusic, Material, collate
 from models.data.degradations import DegradationOdds
 from models.data.recordings import SAMPLE_RATE, Recording, as_float, find_recordings, load_cached
@@ -275,6 +282,16 @@ class Trainer:
         bar.close()
 
 
+def initial_generator(config: BandSplitConfig, weights: Path | None) -> BandSplitGenerator:
+    """A generator with random weights, or with those of a file, which must be of the same configuration."""
+    if weights is None:
+        return BandSplitGenerator(config)
+    generator, _ = load_generator(weights)
+    if generator.config != config:
+        raise ValueError(f"{weights} holds a generator of {generator.config}, wanted {config}")
+    return generator.train()
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m models.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -297,6 +314,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--channels", type=int, default=BandSplitConfig.channels)
     parser.add_argument("--rooms", type=int, default=400, help="how many rooms to simulate, once")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="processor threads of the network")
+    parser.add_argument("--initial-weights", type=Path, help="weights to begin a new run with (default: random)")
     parser.add_argument("--workers", type=int, default=TrainingOptions.workers, help="processes that prepare examples")
     parser.add_argument("--seed", type=int, default=TrainingOptions.seed)
     return parser.parse_args(arguments)
@@ -318,7 +336,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recordings = find_recordings(options_given.audio, "train", licences)
     out: Path = options_given.out
     out.mkdir(parents=True, exist_ok=True)
-    generator = BandSplitGenerator(BandSplitConfig(blocks=options_given.blocks, channels=options_given.channels))
+    config = BandSplitConfig(blocks=options_given.blocks, channels=options_given.channels)
+    generator = initial_generator(config, options_given.initial_weights)
     trainer = Trainer(out, generator, options)
     resumed = trainer.resume()
     rooms = simulated_rooms(options_given.rooms, options.seed, options_given.cache)

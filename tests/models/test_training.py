@@ -14,7 +14,7 @@ from models.data.dataset import Batch
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.losses import EnhancementLoss
 from models.metrics import si_sdr
-from models.train import CURVE_COLUMNS, Trainer, TrainingOptions, learning_rate_at, main
+from models.train import CURVE_COLUMNS, Trainer, TrainingOptions, initial_generator, learning_rate_at, main
 
 SMALL = BandSplitConfig(channels=8, blocks=1, band_hidden=8, channel_hidden=8)
 SECOND = 48000
@@ -94,6 +94,17 @@ def test_weights_and_facts_come_back(tmp_path: Path) -> None:
     for name, value in generator.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value)
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_a_run_may_begin_with_trained_weights(tmp_path: Path) -> None:
+    trained = BandSplitGenerator(SMALL)
+    save_generator(tmp_path / "w.safetensors", trained, trained.state_dict(), {})
+    begun = initial_generator(SMALL, tmp_path / "w.safetensors")
+    assert begun.training
+    assert torch.equal(begun.decoder.bias, trained.decoder.bias)
+    assert not torch.equal(initial_generator(SMALL, None).encoder.bias, trained.encoder.bias)
+    with pytest.raises(ValueError, match=r"holds a generator of .*channels=8.*, wanted .*channels=32"):
+        initial_generator(BandSplitConfig(), tmp_path / "w.safetensors")
 
 
 def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
