@@ -85,10 +85,13 @@ def _show(arguments: argparse.Namespace, source: Path, truth: Path | None) -> in
         f"real-time factor  {report.real_time_factor:.3f} ({report.elapsed_seconds:.1f} s of work)\n"
         f"latency           {latency} samples, {latency / report.input_rate * 1000:.1f} ms, when streamed\n"
     )
-    print(_table(before, after, None if truth is None else load_recording(truth)))
+    original = None if truth is None else load_recording(truth)
+    print(_table(before, after, original))
     written = [folder / BEFORE, folder / AFTER]
     try:
         panels = [Panel("before", before.mono), Panel("after", after.mono)]
+        if original is not None:
+            panels.append(Panel("original", original.mono))
         write_spectrograms(folder / PICTURE, panels, COMPARED_RATE, overwrite=True)
         written.append(folder / PICTURE)
     except MissingExtraError as error:
