@@ -36,6 +36,8 @@ LONGEST_MEMORY_SECONDS = 5.0
 LARGEST_COPY_GAIN = 2.0
 # Only what is more than this share noise, or reverberation, is touched: a small suspicion would dull quiet highs.
 MASK_DEAD_ZONE = 0.3
+# At most 14 dB are taken: a spectral floor, as in Berouti et al. 1979, for deeper holes sound worse than the noise did.
+LARGEST_MASK = 0.8
 COPY_DEAD_ZONE = 0.03  # a gain that only hovers near zero is none: quiet highs of clean music stay as they are
 LARGEST_LOGIT = 10.0  # exp stays within half precision
 # Start near a bystander, just outside the dead zones, where there is a gradient to follow.
@@ -73,6 +75,11 @@ class Gains:
     noise: Tensor
     reverberation: Tensor
     copies: Tensor
+
+
+def _mask(share: Tensor) -> Tensor:
+    """What is taken of a bin, by the share of it that is thought unwanted."""
+    return ((share - MASK_DEAD_ZONE) / (1.0 - MASK_DEAD_ZONE)).clamp(0.0, LARGEST_MASK)
 
 
 class BandEncoder(nn.Module):
@@ -259,8 +266,8 @@ class BandSplitGenerator(nn.Module):
         reverberation = torch.exp(reverberation_logit.clamp_max(LARGEST_LOGIT))
         total = 1.0 + noise + reverberation
         return Gains(
-            noise=torch.relu(noise / total - MASK_DEAD_ZONE) / (1.0 - MASK_DEAD_ZONE),
-            reverberation=torch.relu(reverberation / total - MASK_DEAD_ZONE) / (1.0 - MASK_DEAD_ZONE),
+            noise=_mask(noise / total),
+            reverberation=_mask(reverberation / total),
             copies=empty.unsqueeze(-1)
             * torch.relu(LARGEST_COPY_GAIN * torch.sigmoid(outputs[..., MASKS_PER_BIN:]) - COPY_DEAD_ZONE),
         ), next_states
