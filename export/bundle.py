@@ -6,7 +6,7 @@ import csv
 import shutil
 import tempfile
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from studiomic.manifest import (
     GraphFile,
     GraphTensors,
     Manifest,
-    ParityRecord,
     TensorSpec,
     sha256_of,
 )
@@ -91,7 +90,7 @@ def write_bundle(
                     channels=channels,
                     sha256=sha256_of(path),
                     names={tensor: tensor for tensor in (*INPUT_NAMES, *OUTPUT_NAMES)},
-                    parity=ParityRecord(**asdict(parity)),
+                    parity=parity,
                 )
             )
         manifest = replace(draft, files=tuple(files))

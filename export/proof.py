@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.generators.band_split import BandSplitGenerator
+from studiomic.manifest import ParityRecord
 
 TOLERANCE = 1e-4
 MOVING_PERIOD_HOPS = 37
@@ -21,15 +21,6 @@ RunFile = Callable[[Samples, Samples], Samples]
 
 class ParityError(Exception):
     """An exported file that differs from the generator it was made from by more than the tolerance."""
-
-
-@dataclass(frozen=True)
-class Parity:
-    """The worst of all control settings: ||a - b|| / ||b||, and the largest |a - b|."""
-
-    seconds: float
-    relative_error: float
-    largest_error: float
 
 
 def control_tracks(hops: int) -> dict[str, Samples]:
@@ -43,9 +34,10 @@ def control_tracks(hops: int) -> dict[str, Samples]:
     return tracks
 
 
-def prove(generator: BandSplitGenerator, run: RunFile, music: Samples, latency: int, what: str) -> Parity:
+def prove(generator: BandSplitGenerator, run: RunFile, music: Samples, latency: int, what: str) -> ParityRecord:
     """Compare `run(audio, controls)` with the generator on `music` [channels, samples], under every control track.
 
+    Returns the worst of all control settings: ||a - b|| / ||b||, and the largest |a - b|.
     Raises ParityError, naming the setting and both errors, where either error exceeds the tolerance; a silent or
     non-finite output cannot pass.
     """
@@ -65,4 +57,4 @@ def prove(generator: BandSplitGenerator, run: RunFile, music: Samples, latency: 
                 f"{largest:.2e}; wanted both below {TOLERANCE:g}. Nothing was written."
             )
         worst_relative, worst_largest = max(worst_relative, relative), max(worst_largest, largest)
-    return Parity(hops * hop / rate, worst_relative, worst_largest)
+    return ParityRecord(hops * hop / rate, worst_relative, worst_largest)
