@@ -1,5 +1,6 @@
-"""What training minimises: compressed and logarithmic spectra at several resolutions and a signal-to-distortion ratio,
-weighted over frequency as the ear's bandwidths are, so that low rumble and wide highs count as they are heard."""
+"""What training minimises: compressed and logarithmic spectra at several resolutions, levels in the ear's bands, and a
+signal-to-distortion ratio; weighted over frequency as the ear's bandwidths are, so that low rumble and wide highs count
+as they are heard."""
 
 from __future__ import annotations
 
@@ -20,6 +21,26 @@ DECIBEL_WEIGHT = 0.08  # per dB
 ROOTS = 8  # `compressed` is the 8th root of power
 RATIO_WEIGHT = 0.12  # per dB
 EDGE_HZ = 300.0  # over which the masks fade
+EAR_BANDS = 40
+EAR_RANGE_HZ = (50.0, 20000.0)
+EAR_RESOLUTION = 2048
+EAR_WEIGHT = 0.1  # per dB
+# What lies so far below a frame's loudest band, or below the clip's, is masked or silent.
+FRAME_RANGE_DB = 50.0
+CLIP_RANGE_DB = 70.0
+
+
+def erb_number(hertz: Tensor) -> Tensor:
+    """How many of the ear's bandwidths lie below `hertz` (Glasberg and Moore 1990): 21.4 log10(4.37 f / 1000 + 1)."""
+    return 21.4 * torch.log10(4.37e-3 * hertz + 1.0)
+
+
+def ear_bands(hertz: Tensor) -> Tensor:
+    """[bands, bins]: triangles a bandwidth apart over bins at `hertz` [bins]; each bin counts once in all."""
+    low, high = erb_number(torch.tensor(EAR_RANGE_HZ))
+    centres = torch.linspace(float(low), float(high), EAR_BANDS)
+    spacing = float(high - low) / (EAR_BANDS - 1)
+    return (1.0 - (erb_number(hertz) - centres.unsqueeze(1)).abs() / spacing).clamp_min(0.0)
 
 
 def compressed(spectrum: Tensor) -> Tensor:
@@ -43,6 +64,8 @@ class EnhancementLoss(nn.Module):
             self.register_buffer(f"hertz_{size}", hertz, persistent=False)
             weights = 1.0 / equivalent_rectangular_bandwidth(hertz)
             self.register_buffer(f"weights_{size}", weights / weights.sum(), persistent=False)
+            if size == EAR_RESOLUTION:
+                self.register_buffer("bands", ear_bands(hertz), persistent=False)
 
     def spectrum(self, audio: Tensor, size: int) -> Tensor:
         """[batch, bins, frames], scaled so that a full-scale sine reads 1/2."""
@@ -54,9 +77,24 @@ class EnhancementLoss(nn.Module):
         distance = hertz.unsqueeze(1) - self.get_buffer(f"hertz_{size}")
         return (self.get_buffer(f"weights_{size}") * (distance / EDGE_HZ).clamp(0.0, 1.0)).unsqueeze(-1)
 
+    def band_distance_db(self, ours: Tensor, wanted: Tensor, cutoff_hz: Tensor) -> Tensor:
+        """Mean distance in dB of the levels in the ear's bands, [batch], of spectra [batch, bins, frames]."""
+        bands = self.get_buffer("bands")
+        levels = [bands @ (x.real.square() + x.imag.square()) for x in (ours, wanted)]
+        loudest = levels[1].amax(dim=1, keepdim=True)
+        floor = (
+            10 ** (-FRAME_RANGE_DB / 10) * loudest
+            + 10 ** (-CLIP_RANGE_DB / 10) * loudest.amax(dim=2, keepdim=True)
+            + POWER_FLOOR
+        )
+        distance = 10 * (torch.log10(levels[0] + floor) - torch.log10(levels[1] + floor)).abs().mean(dim=2)
+        hertz = self.get_buffer(f"hertz_{EAR_RESOLUTION}")
+        heard = ((bands * hertz).sum(dim=1) / bands.sum(dim=1) < cutoff_hz.unsqueeze(1) - EDGE_HZ).float()
+        return (heard * distance).sum(dim=1) / heard.sum(dim=1).clamp_min(1.0)
+
     def forward(self, enhanced: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The mean loss and its parts: `magnitude`, relative and dimensionless, and `ratio_db`, distortion over
-        target.
+        """The mean loss and its parts: `magnitude`, relative and dimensionless, `bands_db`, the distance of levels in
+        the ear's bands, and `ratio_db`, distortion over target.
         """
         loudness = REFERENCE_RMS / batch.target.square().mean(dim=(1, 2)).sqrt().clamp_min(1e-5)
         enhanced = enhanced.squeeze(1) * loudness.unsqueeze(1)
@@ -64,6 +102,7 @@ class EnhancementLoss(nn.Module):
         magnitude = torch.zeros_like(loudness)
         distance_db = torch.zeros_like(loudness)
         ratio_db = torch.zeros_like(loudness)
+        bands_db = torch.zeros_like(loudness)
         for size in self.resolutions:
             ours, wanted = self.spectrum(enhanced, size), self.spectrum(target, size)
             heard = self.below(batch.cutoff_hz, size)
@@ -75,6 +114,8 @@ class EnhancementLoss(nn.Module):
             log_ratio = (torch.log10(ours_loudness) - torch.log10(wanted_loudness)).abs()
             distance = 10 * ROOTS * (heard * log_ratio).sum(dim=1).mean(dim=1)
             distance_db = distance_db + distance / len(self.resolutions)
+            if size == EAR_RESOLUTION:
+                bands_db = self.band_distance_db(ours, wanted, batch.cutoff_hz)
             if size == RATIO_RESOLUTION:
                 known = self.below(batch.passband_hz, size)
                 error = ours - wanted
@@ -82,5 +123,8 @@ class EnhancementLoss(nn.Module):
                 signal = (known * (wanted.real.square() + wanted.imag.square())).sum(dim=(1, 2))
                 ratio_db = 10 * torch.log10(noise / signal.clamp_min(POWER_FLOOR) + 10 ** (RATIO_FLOOR_DB / 10))
         ratio = functional.softplus(ratio_db - RATIO_FLOOR_DB)
-        loss = (MAGNITUDE_WEIGHT * magnitude + DECIBEL_WEIGHT * distance_db + RATIO_WEIGHT * ratio).mean()
-        return loss, {"magnitude": magnitude.mean().detach(), "ratio_db": ratio_db.mean().detach()}
+        loss = (
+            MAGNITUDE_WEIGHT * magnitude + DECIBEL_WEIGHT * distance_db + EAR_WEIGHT * bands_db + RATIO_WEIGHT * ratio
+        ).mean()
+        parts = {"magnitude": magnitude, "bands_db": bands_db, "ratio_db": ratio_db}
+        return loss, {name: part.mean().detach() for name, part in parts.items()}

@@ -53,9 +53,11 @@ CURVE_COLUMNS = (
     "learning_rate",
     "loss",
     "magnitude",
+    "bands_db",
     "ratio_db",
     "valid_loss",
     "valid_magnitude",
+    "valid_bands_db",
     "valid_ratio_db",
     "valid_si_sdr_gain_db",
     "valid_clean_si_sdr_db",
@@ -149,22 +151,19 @@ def validate(
     """
     current = {name: value.clone() for name, value in generator.state_dict().items()}
     generator.load_state_dict(weights)
-    totals: list[tuple[float, float, float]] = []
+    totals: list[dict[str, float]] = []
     gains, clean = [], []
     for batch in fixed:
         enhanced = generator(batch.degraded, batch.controls)
         value, parts = loss(enhanced, batch)
-        totals.append((float(value), float(parts["magnitude"]), float(parts["ratio_db"])))
+        totals.append({"valid_loss": float(value), **{f"valid_{name}": float(part) for name, part in parts.items()}})
         before, after = si_sdr(batch.degraded, batch.target), si_sdr(enhanced, batch.target)
         untouched = (before > CLEAN_ENOUGH_DB).flatten()
         gains += (after - before).flatten()[~untouched].tolist()
         clean += after.flatten()[untouched].tolist()
     generator.load_state_dict(current)
-    means = np.mean(totals, axis=0)
     return {
-        "valid_loss": float(means[0]),
-        "valid_magnitude": float(means[1]),
-        "valid_ratio_db": float(means[2]),
+        **{name: float(np.mean([row[name] for row in totals])) for name in totals[0]},
         "valid_si_sdr_gain_db": float(np.mean(gains)) if gains else math.nan,
         "valid_clean_si_sdr_db": float(np.mean(clean)) if clean else math.nan,
     }

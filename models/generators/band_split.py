@@ -57,7 +57,8 @@ class BandSplitConfig:
     blocks: int = 4
     band_hidden: int = 96
     channel_hidden: int = 64
-    copy_shifts: tuple[int, ...] = (170, 342, 512)
+    bin_hidden: int = 12
+    copy_shifts: tuple[int, ...] = (86, 170, 256, 342, 426, 512)
 
     @property
     def hop(self) -> int:
@@ -70,7 +71,7 @@ class BandSplitConfig:
 
 @dataclass(frozen=True)
 class Gains:
-    """Per-bin gains, [time, batch, bins] each; `copies` [time, batch, bins, shifts]."""
+    """Per-bin gains, [time, batch, bins] each; `copies` [shifts, time, batch, bins]."""
 
     noise: Tensor
     reverberation: Tensor
@@ -98,36 +99,65 @@ class BandEncoder(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         time, batch = features.shape[:2]
-        bands, start = [], 0
-        for group, weight in zip(self.layout.groups, self.weights, strict=True):
-            end = start + group.count * group.width
-            part = features[:, :, start:end].reshape(time * batch, group.count, group.width * FEATURES_PER_BIN)
-            bands.append(torch.bmm(part.transpose(0, 1), weight))
-            start = end
-        return (torch.cat(bands) + self.bias).reshape(self.layout.bands, time, batch, -1)
+        bands = []
+        groups = features.split([group.count * group.width for group in self.layout.groups], dim=2)
+        biases = self.bias.split([group.count for group in self.layout.groups])
+        for group, weight, bias, part in zip(self.layout.groups, self.weights, biases, groups, strict=True):
+            rows = part.reshape(time * batch, group.count, group.width * FEATURES_PER_BIN)
+            bands.append(torch.bmm(rows.transpose(0, 1), weight) + bias)
+        return torch.cat(bands).reshape(self.layout.bands, time, batch, -1)
 
 
 class BandDecoder(nn.Module):
-    """[bands, time, batch, channels] to [time, batch, bins, outputs]: one matrix a band."""
+    """[bands, time, batch, channels] to [outputs, time, batch, bins]: one matrix a band."""
 
     def __init__(self, layout: BandLayout, channels: int, bias: Tensor) -> None:
         super().__init__()
         self.layout = layout
         self.outputs = bias.shape[0]
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(g.count, channels, g.width * self.outputs) * 0.3 / math.sqrt(channels))
+            nn.Parameter(torch.randn(g.count, channels, self.outputs * g.width) * 0.3 / math.sqrt(channels))
             for g in layout.groups
         )
-        self.bias = nn.Parameter(bias.repeat(layout.bins, 1))
+        self.bias = nn.Parameter(bias.reshape(-1, 1, 1, 1).repeat(1, 1, 1, layout.bins))
 
     def forward(self, x: Tensor) -> Tensor:
         time, batch = x.shape[1:3]
-        bins, start = [], 0
-        for group, weight in zip(self.layout.groups, self.weights, strict=True):
-            part = torch.bmm(x[start : start + group.count].flatten(1, 2), weight)
-            bins.append(part.transpose(0, 1).reshape(time, batch, group.count * group.width, self.outputs))
-            start += group.count
-        return torch.cat(bins, dim=2) + self.bias
+        bins = []
+        groups = x.flatten(1, 2).split([group.count for group in self.layout.groups])
+        for group, weight, part in zip(self.layout.groups, self.weights, groups, strict=True):
+            out = torch.bmm(part, weight).reshape(group.count, time * batch, self.outputs, group.width)
+            bins.append(out.permute(2, 1, 0, 3).reshape(self.outputs, time, batch, group.count * group.width))
+        return torch.cat(bins, dim=3) + self.bias
+
+
+class BinMixing(nn.Module):
+    """A two-layer network of each bin's own features and its band's channels, the same for every bin of a band.
+
+    Bands know what is going on, only the bin itself knows whether a partial stands in it: a Wiener filter's rule, whose
+    threshold the band sets. [time, batch, bins, features] and [bands, time, batch, channels] to
+    [time, batch, bins, masks].
+    """
+
+    def __init__(self, layout: BandLayout, channels: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.layout = layout
+        self.own = nn.Parameter(torch.randn(FEATURES_PER_BIN, hidden) * 0.5 / math.sqrt(FEATURES_PER_BIN))
+        self.context = nn.Parameter(torch.randn(layout.bands, channels, hidden) * 0.3 / math.sqrt(channels))
+        self.bias = nn.Parameter(torch.zeros(layout.bands, 1, hidden))
+        self.out = nn.Parameter(torch.zeros(hidden, outputs))  # at the start bands alone decide
+
+    def forward(self, features: Tensor, x: Tensor) -> Tensor:
+        time, batch = features.shape[:2]
+        context = torch.bmm(x.flatten(1, 2), self.context) + self.bias
+        bins = []
+        contexts = context.split([group.count for group in self.layout.groups])
+        groups = features.split([group.count * group.width for group in self.layout.groups], dim=2)
+        for group, band, part in zip(self.layout.groups, contexts, groups, strict=True):
+            own = part.reshape(time * batch, group.count, group.width, FEATURES_PER_BIN) @ self.own
+            hidden = functional.silu(own + band.transpose(0, 1).unsqueeze(2))
+            bins.append((hidden @ self.out).reshape(time, batch, group.count * group.width, -1))
+        return torch.cat(bins, dim=2)
 
 
 class TimeMixing(nn.Module):
@@ -231,6 +261,7 @@ class BandSplitGenerator(nn.Module):
         start = [MASK_START_LOGIT] * MASKS_PER_BIN + [COPY_START_LOGIT] * len(config.copy_shifts)
         self.norm = nn.LayerNorm(config.channels)
         self.decoder = BandDecoder(layout, config.channels, torch.tensor(start))
+        self.bin_mixing = BinMixing(layout, config.channels, config.bin_hidden, MASKS_PER_BIN)
 
     @property
     def spectrum_scale(self) -> float:
@@ -259,8 +290,10 @@ class BandSplitGenerator(nn.Module):
         for block, state in zip(self.blocks, states[1:], strict=True):
             x, state = block(x, state)
             next_states.append(state)
-        outputs = self.decoder(self.norm(x))
-        noise_logit, reverberation_logit = outputs[..., :MASKS_PER_BIN].unbind(-1)
+        x = self.norm(x)
+        outputs = self.decoder(x)
+        masks, copies = outputs.split([MASKS_PER_BIN, len(self.config.copy_shifts)])
+        noise_logit, reverberation_logit = (masks + self.bin_mixing(features, x).permute(3, 0, 1, 2)).unbind()
         # softmax over (noise, reverberation, kept) with the last logit zero, written out: few and common operators
         noise = torch.exp(noise_logit.clamp_max(LARGEST_LOGIT))
         reverberation = torch.exp(reverberation_logit.clamp_max(LARGEST_LOGIT))
@@ -268,8 +301,7 @@ class BandSplitGenerator(nn.Module):
         return Gains(
             noise=_mask(noise / total),
             reverberation=_mask(reverberation / total),
-            copies=empty.unsqueeze(-1)
-            * torch.relu(LARGEST_COPY_GAIN * torch.sigmoid(outputs[..., MASKS_PER_BIN:]) - COPY_DEAD_ZONE),
+            copies=empty * torch.relu(LARGEST_COPY_GAIN * torch.sigmoid(copies) - COPY_DEAD_ZONE),
         ), next_states
 
     def step(
@@ -282,14 +314,13 @@ class BandSplitGenerator(nn.Module):
         gains, next_states = self.gains(magnitudes, states)
         denoise, dereverb, extend = (controls.transpose(0, 1)[..., i : i + 1] for i in range(3))
         kept = 1.0 - gains.noise - gains.reverberation
-        own = -(denoise * gains.noise + dereverb * gains.reverberation)
-        copies = extend.unsqueeze(-1) * gains.copies
-        own, kept = own.transpose(0, 1).unsqueeze(1), kept.transpose(0, 1).unsqueeze(1)  # [batch, 1, time, bins]
-        copies = copies.transpose(0, 1).unsqueeze(1)
+        own = (-(denoise * gains.noise + dereverb * gains.reverberation)).transpose(0, 1).unsqueeze(1)
+        kept = kept.transpose(0, 1).unsqueeze(1)  # [batch, 1, time, bins]
+        copies = (extend * gains.copies).transpose(1, 2).unsqueeze(2)  # [shifts, batch, 1, time, bins]
         changes = []
         for part in (real, imaginary):
             change, source = own * part, kept * part
-            for gain, shift in zip(copies.unbind(-1), self.config.copy_shifts, strict=True):
+            for gain, shift in zip(copies.unbind(), self.config.copy_shifts, strict=True):
                 change = change + gain * functional.pad(source[..., :-shift], (shift, 0))
             changes.append(change)
         return changes[0], changes[1], next_states

@@ -1,7 +1,9 @@
-"""What the generator sees of each bin: its log magnitude against the recording's level, noise floor and long-term mean.
+"""What the generator sees of each bin: its log magnitude against the recording's level, noise floor, long-term mean and
+neighbouring bins.
 
-The distances to a leaky minimum and to a slow mean say what is stationary, at any level (minimum statistics: Martin
-2001, "Noise power spectral density estimation based on optimal smoothing and minimum statistics").
+The distances to leaky minima and to a slow mean say what is stationary, at any level (minimum statistics: Martin 2001,
+"Noise power spectral density estimation based on optimal smoothing and minimum statistics"); the distance to the
+neighbourhood says what stands out of it, as partials of music do and noise does not.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-FEATURES_PER_BIN = 3
+FEATURES_PER_BIN = 7
 # A full-scale sine reads |X| = MAGNITUDE_SCALE / 2, the floor is -140 dB below full scale: a band that was never
 # recorded must look different from a quiet one. Both ends lie inside half precision's range, as `magnitude` squares
 # neither.
@@ -20,6 +23,8 @@ MAGNITUDE_FLOOR = 1e-4
 SHORT_SECONDS = 0.1  # smoothing before the minimum is taken: single bins of noise fade deeply
 LONG_SECONDS = 1.5
 MINIMUM_RISE_DB_PER_SECOND = 6.0
+SLOW_MINIMUM_RISE_DB_PER_SECOND = 1.5  # a note held for seconds does not become its own floor
+NEIGHBOURHOOD_BINS = 17
 NEPERS_PER_DB = math.log(10) / 20
 PEAK_FALL_DB_PER_SECOND = 3.0
 # A bin whose loudest moment of late stays below the first is empty, above the second it is not, in dB full scale:
@@ -36,13 +41,25 @@ def magnitude(real: Tensor, imaginary: Tensor) -> Tensor:
     return larger * torch.sqrt(1.0 + ratio * ratio)
 
 
+def standing_out(logs: Tensor) -> Tensor:
+    """Log magnitudes [..., bins] less the mean of their neighbourhood, in nepers."""
+    rows = logs.reshape(-1, 1, 1, logs.shape[-1])
+    mean = functional.avg_pool2d(
+        rows, (1, NEIGHBOURHOOD_BINS), stride=1, padding=(0, NEIGHBOURHOOD_BINS // 2), count_include_pad=False
+    )
+    return logs - mean.reshape(logs.shape)
+
+
 class StationarityFeatures(nn.Module):
-    """Log magnitudes [time, batch, bins] to features [time, batch, bins, 3], with the state of the running statistics.
+    """Log magnitudes [time, batch, bins] to features [time, batch, bins, 7], with the state of the running statistics.
 
-    Also tells how empty each bin has been of late, 0 to 1: [time, batch, bins].
+    The features, in nepers: the log magnitude above the running level, above the leaky minimum and above the long mean;
+    the short mean above the leaky minimum; the log magnitude above the slow minimum; log magnitude and short mean above
+    their neighbourhoods. Also tells how empty each bin has been of late, 0 to 1: [time, batch, bins].
 
-    The state is [batch, 1 + 1 + 4 bins]: frames seen (capped), running level, then per bin the short mean, the leaky
-    minimum (less its start value), the long mean and the leaky peak (above the floor); all zero at the start.
+    The state is [batch, 1 + 1 + 5 bins]: frames seen (capped), running level, then per bin the short mean, the leaky
+    minimum and the slow minimum (less their start value), the long mean and the leaky peak (above the floor); all zero
+    at the start.
     """
 
     level_weights: Tensor
@@ -54,22 +71,23 @@ class StationarityFeatures(nn.Module):
         self.long_rate = 1.0 - math.exp(-1.0 / (LONG_SECONDS * frames_per_second))
         self.fall = PEAK_FALL_DB_PER_SECOND * NEPERS_PER_DB / frames_per_second
         self.rise = MINIMUM_RISE_DB_PER_SECOND * NEPERS_PER_DB / frames_per_second
+        self.slow_rise = SLOW_MINIMUM_RISE_DB_PER_SECOND * NEPERS_PER_DB / frames_per_second
         self.register_buffer("level_weights", level_weights, persistent=False)
 
     @property
     def state_size(self) -> int:
-        return 2 + 4 * self.bins
+        return 2 + 5 * self.bins
 
     @torch.no_grad()
     def forward(self, logs: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         bins = self.bins
         seen, level = state[:, 0:1], state[:, 1:2]
-        short, minimum, mean, peak = state[:, 2:].split(bins, dim=-1)
+        short, minimum, slow_minimum, mean, peak = state[:, 2:].split(bins, dim=-1)
         weighted = (logs * self.level_weights).sum(dim=-1, keepdim=True)
         floor = math.log(MAGNITUDE_FLOOR)
         filled = math.log(MAGNITUDE_SCALE) + FILLED_DB * NEPERS_PER_DB - floor
         range_to_empty = (FILLED_DB - EMPTY_DB) * NEPERS_PER_DB
-        steps, emptiness = [], []
+        shorts, steps, emptiness = [], [], []
         for log, weighted_log in zip(logs.unbind(), weighted.unbind(), strict=True):
             first_rate = 1.0 / (seen + 1.0)  # a plain mean until the exponential one has enough to go on
             short = short + (log - short) * first_rate.clamp_min(self.short_rate)
@@ -77,11 +95,17 @@ class StationarityFeatures(nn.Module):
             mean = mean + (log - mean) * long_rate
             level = level + (weighted_log - level) * long_rate
             minimum = torch.minimum(short - MINIMUM_START, minimum + self.rise)
+            slow_minimum = torch.minimum(short - MINIMUM_START, slow_minimum + self.slow_rise)
             # The cut at the start of a recording splatters over all bins of its first two frames: those say nothing.
             heard = (seen - 1.0).clamp(0.0, 1.0)
             peak = torch.maximum(heard * (log - floor), peak - self.fall)
             emptiness.append(heard * ((filled - peak) / range_to_empty).clamp(0.0, 1.0))
             seen = (seen + 1.0).clamp_max(1.0 / self.long_rate)
-            steps.append(torch.stack([log - level, log - (minimum + MINIMUM_START), log - mean], dim=-1))
-        state = torch.cat([seen, level, short, minimum, mean, peak], dim=-1)
-        return torch.stack(steps), torch.stack(emptiness), state
+            floor_now, slow_floor = minimum + MINIMUM_START, slow_minimum + MINIMUM_START
+            shorts.append(short)
+            steps.append(
+                torch.stack([log - level, log - floor_now, log - mean, short - floor_now, log - slow_floor], dim=-1)
+            )
+        state = torch.cat([seen, level, short, minimum, slow_minimum, mean, peak], dim=-1)
+        outstanding = torch.stack([standing_out(logs), standing_out(torch.stack(shorts))], dim=-1)
+        return torch.cat([torch.stack(steps), outstanding], dim=-1), torch.stack(emptiness), state

@@ -45,6 +45,6 @@ def linear_recurrence(decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
     `decay`, `drive`: [bands, time, ...]; `start`: [bands, ...], h before the first step. Returns [bands, time, ...].
     """
     if drive.shape[1] == 1:  # the exported graph: one step, plain operators
-        return torch.addcmul(drive, decay, start.unsqueeze(1))
+        return drive + decay * start.unsqueeze(1)
     result: Tensor = _Recurrence.apply(decay, drive, start)
     return result
