@@ -5,8 +5,16 @@ import pytest
 import torch
 from scipy.signal import firwin
 
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator
-from models.generators.features import MAGNITUDE_FLOOR, StationarityFeatures, magnitude
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator, BinMixing
+from models.generators.bands import BandGroup, BandLayout
+from models.generators.features import (
+    FEATURES_PER_BIN,
+    MAGNITUDE_FLOOR,
+    NEIGHBOURHOOD_BINS,
+    StationarityFeatures,
+    magnitude,
+    standing_out,
+)
 from models.generators.framing import analysis
 
 HOP = 1024
@@ -136,6 +144,47 @@ def test_features_of_steady_sound_settle_at_zero_distance_and_do_not_depend_on_l
     assert found[-1, ..., 2].abs().max() < 0.05  # at its own mean
     louder, _, _ = features(steady + 1.5, torch.zeros(1, features.state_size))
     torch.testing.assert_close(louder, found, atol=1e-4, rtol=1e-4)
+
+
+def test_a_held_note_stands_above_the_slow_minimum_long_after_the_fast_one_gave_in() -> None:
+    frames_per_second = 46.875
+    features = StationarityFeatures(1, frames_per_second, torch.ones(1))
+    quiet, note = round(frames_per_second), round(4 * frames_per_second)
+    logs = torch.cat([torch.full((quiet, 1, 1), -4.0), torch.zeros(note, 1, 1)])  # a rise by 35 dB, held for 4 s
+    found, _, _ = features(logs, torch.zeros(1, features.state_size))
+    above_fast, above_slow = found[-1, 0, 0, 1], found[-1, 0, 0, 4]
+    decibels = 20 / np.log(10)
+    assert float(above_fast) * decibels == pytest.approx(35 - 4 * 6, abs=1)
+    assert float(above_slow) * decibels == pytest.approx(35 - 4 * 1.5, abs=1)
+
+
+def test_only_what_differs_from_its_neighbours_stands_out() -> None:
+    """[..., 64]: a level floor, and one bin 3 nepers above it."""
+    logs = torch.full((2, 1, 64), -2.0)
+    assert standing_out(logs).abs().max() < 1e-5
+    logs[..., 30] += 3.0
+    found = standing_out(logs)
+    assert float(found[0, 0, 30]) == pytest.approx(3.0 * (1 - 1 / NEIGHBOURHOOD_BINS), abs=1e-5)
+    assert float(found[0, 0, 0].abs()) < 1e-5  # too far away to notice, and the edge counts no padding
+
+
+def test_bins_of_a_band_share_their_network_and_bands_do_not() -> None:
+    torch.manual_seed(0)
+    layout = BandLayout((BandGroup(2, 4), BandGroup(1, 8)))
+    mixing = BinMixing(layout, channels=6, hidden=5, outputs=2)
+    with torch.no_grad():
+        mixing.out.normal_()
+    context = torch.randn(layout.bands, 3, 1, 6)
+    features = torch.randn(1, 1, 1, FEATURES_PER_BIN).expand(3, 1, layout.bins, FEATURES_PER_BIN)
+    found = mixing(features, context)
+    assert found.shape == (3, 1, layout.bins, 2)
+    for band in (slice(0, 4), slice(4, 8), slice(8, 16)):  # the same features, hence the same answer within a band
+        torch.testing.assert_close(found[:, :, band], found[:, :, band.start, None].expand_as(found[:, :, band]))
+    assert not torch.allclose(found[:, :, 0], found[:, :, 4])
+    changed = features.clone()
+    changed[:, :, 9] += 1.0
+    moved = (mixing(changed, context) - found).abs().amax(dim=(0, 1, 3)) > 0
+    assert moved.nonzero().flatten().tolist() == [9]
 
 
 def test_emptiness_tells_a_band_that_was_never_recorded_from_a_quiet_one() -> None:

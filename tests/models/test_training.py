@@ -2,6 +2,7 @@
 
 import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from models.checkpoint import load_generator, read_tensors, save_generator
 from models.data.dataset import Batch
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
-from models.losses import EnhancementLoss
+from models.losses import EAR_RANGE_HZ, EnhancementLoss, ear_bands
 from models.metrics import si_sdr
 from models.train import CURVE_COLUMNS, Trainer, TrainingOptions, initial_generator, learning_rate_at, main
 
@@ -34,6 +35,25 @@ def test_the_loss_orders_estimates_as_the_ear_would() -> None:
     values = [float(loss(batch.target + share * noise, batch)[0]) for share in (0.0, 0.1, 1.0, 3.0)]
     assert values == sorted(values)
     assert values[0] < 0.1 < values[1]
+
+
+def test_the_bands_of_the_ear_share_out_every_bin_and_widen_upwards() -> None:
+    hertz = torch.linspace(0, SECOND / 2, 1025)
+    bands = ear_bands(hertz)
+    heard = (hertz > EAR_RANGE_HZ[0]) & (hertz < EAR_RANGE_HZ[1])
+    torch.testing.assert_close(bands.sum(dim=0)[heard], torch.ones(int(heard.sum())))
+    widths = (bands > 0).sum(dim=1)[:-1]
+    assert (widths[1:] >= widths[:-1] - 1).all()
+    assert int(widths[-1]) > 20 * int(widths[0])
+
+
+def test_the_level_distance_is_in_decibels_and_ignores_what_is_masked() -> None:
+    loss, batch = EnhancementLoss(SECOND), noisy_batch()
+    every_band = replace(batch, target=0.1 * torch.randn(batch.target.shape))
+    quieter = loss(10 ** (-3 / 20) * every_band.target, every_band)[1]
+    assert float(quieter["bands_db"]) == pytest.approx(3.0, abs=0.05)
+    masked = 10 ** (-80 / 20) * torch.randn(batch.target.shape) * batch.target.std()
+    assert float(loss(batch.target + masked, batch)[1]["bands_db"]) < 0.05
 
 
 def test_the_loss_hears_nothing_above_the_cutoff() -> None:
