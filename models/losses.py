@@ -24,7 +24,8 @@ EDGE_HZ = 300.0  # over which the masks fade
 EAR_BANDS = 40
 EAR_RANGE_HZ = (50.0, 20000.0)
 EAR_RESOLUTION = 2048
-EAR_WEIGHT = 0.1  # per dB
+EAR_WEIGHT = 0.12  # per dB
+MISSING_WEIGHT = 2.0  # of a level too low against one too high: music taken away is worse than noise left
 # What lies so far below a frame's loudest band, or below the clip's, is masked or silent.
 FRAME_RANGE_DB = 50.0
 CLIP_RANGE_DB = 70.0
@@ -78,7 +79,9 @@ class EnhancementLoss(nn.Module):
         return (self.get_buffer(f"weights_{size}") * (distance / EDGE_HZ).clamp(0.0, 1.0)).unsqueeze(-1)
 
     def band_distance_db(self, ours: Tensor, wanted: Tensor, cutoff_hz: Tensor) -> Tensor:
-        """Mean distance in dB of the levels in the ear's bands, [batch], of spectra [batch, bins, frames]."""
+        """Mean distance in dB of the levels in the ear's bands, [batch], of spectra [batch, bins, frames]; what is missing
+        counts MISSING_WEIGHT times.
+        """
         bands = self.get_buffer("bands")
         levels = [bands @ (x.real.square() + x.imag.square()) for x in (ours, wanted)]
         loudest = levels[1].amax(dim=1, keepdim=True)
@@ -87,7 +90,8 @@ class EnhancementLoss(nn.Module):
             + 10 ** (-CLIP_RANGE_DB / 10) * loudest.amax(dim=2, keepdim=True)
             + POWER_FLOOR
         )
-        distance = 10 * (torch.log10(levels[0] + floor) - torch.log10(levels[1] + floor)).abs().mean(dim=2)
+        excess = 10 * (torch.log10(levels[0] + floor) - torch.log10(levels[1] + floor))
+        distance = torch.maximum(excess, -MISSING_WEIGHT * excess).mean(dim=2)
         hertz = self.get_buffer(f"hertz_{EAR_RESOLUTION}")
         heard = ((bands * hertz).sum(dim=1) / bands.sum(dim=1) < cutoff_hz.unsqueeze(1) - EDGE_HZ).float()
         return (heard * distance).sum(dim=1) / heard.sum(dim=1).clamp_min(1.0)
