@@ -79,8 +79,8 @@ class EnhancementLoss(nn.Module):
         return (self.get_buffer(f"weights_{size}") * (distance / EDGE_HZ).clamp(0.0, 1.0)).unsqueeze(-1)
 
     def band_distance_db(self, ours: Tensor, wanted: Tensor, cutoff_hz: Tensor) -> Tensor:
-        """Mean distance in dB of the levels in the ear's bands, [batch], of spectra [batch, bins, frames]; what is missing
-        counts MISSING_WEIGHT times.
+        """Mean distance in dB of the levels in the ear's bands, [batch], of spectra [batch, bins, frames]; what is
+        missing counts MISSING_WEIGHT times.
         """
         bands = self.get_buffer("bands")
         levels = [bands @ (x.real.square() + x.imag.square()) for x in (ours, wanted)]
