@@ -30,10 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     card = options.data_card or options.checkpoint.parent / DATA_CARD_NAME
     out = options.out.resolve()
     manifest = write_bundle(generator, card, out, options.name or out.name, options.seconds, options.audio)
-    print(f"{'file':<16}{'bytes':>10}  {'relative error':>14}  {'largest error':>13}")
+    print(f"{'file':<16}{'bytes':>10}  {'relative error':>14}  {'largest error':>13}  {'state error':>11}")
     for file in manifest.files:
         size = (out / file.path).stat().st_size
-        print(f"{file.path:<16}{size:>10}  {file.parity.relative_error:>14.2e}  {file.parity.largest_error:>13.2e}")
+        errors = f"{file.parity.relative_error:>14.2e}  {file.parity.largest_error:>13.2e}"
+        print(f"{file.path:<16}{size:>10}  {errors}  {file.parity.state_error:>11.2e}")
 
 
 if __name__ == "__main__":

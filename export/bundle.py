@@ -7,12 +7,11 @@ import shutil
 import tempfile
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from export.material import read_music, synthesised_music
-from export.onnx_file import INPUT_NAMES, OUTPUT_NAMES, run_onnx, write_onnx
-from export.proof import prove
+from export.onnx_file import INPUT_NAMES, OUTPUT_NAMES, OnnxRunner, write_onnx
+from export.proof import prove_fp32
 from export.streaming_graph import StreamingGraph
 from models.generators.band_split import BandSplitGenerator
 from studiomic.manifest import (
@@ -81,7 +80,7 @@ def write_bundle(
                 music = synthesised_music(seconds, config.sample_rate, channels)
             else:
                 music = read_music(audio, seconds, config.sample_rate, channels)
-            parity = prove(generator, partial(run_onnx, path), music, graph.latency, path.name)
+            parity = prove_fp32(graph, OnnxRunner(path), music, path.name)
             files.append(
                 GraphFile(
                     path=path.name,

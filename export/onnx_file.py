@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 
+from export.hop_runner import Samples
 from export.streaming_graph import StreamingGraph
 
 OPERATOR_SET = 18
@@ -24,15 +23,17 @@ OUTPUT_NAMES = ["enhanced", "next_state_0"]
 @contextmanager
 def _exporter_kept_quiet() -> Iterator[None]:
     """The exporter warns of its own deprecations and of packages that it does without."""
-    root = logging.getLogger("torch.onnx")
-    level = root.level
-    root.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        root.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def write_onnx(graph: StreamingGraph, path: Path, metadata: dict[str, str]) -> None:
@@ -60,24 +61,24 @@ def write_onnx(graph: StreamingGraph, path: Path, metadata: dict[str, str]) -> N
     onnx.save_model(model, path, save_as_external_data=False)
 
 
-def run_onnx(path: Path, audio: NDArray[np.float32], controls: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Run a file over audio [channels, hops * hop] under controls [hops, 3], hop by hop from the zero state.
+class OnnxRunner:
+    """A file in ONNX Runtime on one core of this machine's CPU; a HopRunner."""
 
-    Returns [channels, hops * hop], `latency` samples late.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    shapes = {tensor.name: tensor.shape for tensor in session.get_inputs()}
-    hop = shapes["audio"][1]
-    state = np.zeros(shapes["state_0"], dtype=np.float32)
-    enhanced = []
-    for index in range(audio.shape[1] // hop):
-        inputs = {
-            "audio": audio[:, index * hop : (index + 1) * hop],
-            "controls": controls[index : index + 1],
-            "state_0": state,
-        }
-        output, state = session.run(OUTPUT_NAMES, inputs)
-        enhanced.append(output)
-    return np.concatenate(enhanced, axis=1)
+    def __init__(self, path: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        shapes = {tensor.name: tensor.shape for tensor in self._session.get_inputs()}
+        self._state_size: int = shapes["state_0"][1]
+
+    @property
+    def runtime(self) -> str:
+        return f"ONNX Runtime {onnxruntime.__version__}"
+
+    @property
+    def state_size(self) -> int:
+        return self._state_size
+
+    def hop(self, audio: Samples, controls: Samples, state: Samples) -> tuple[Samples, Samples]:
+        enhanced, next_state = self._session.run(OUTPUT_NAMES, {"audio": audio, "controls": controls, "state_0": state})
+        return enhanced, next_state

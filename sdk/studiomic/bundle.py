@@ -107,8 +107,9 @@ def _verified_content(path: Path, file: GraphFile) -> bytes:
     except OSError as error:
         raise BundleCorruptError(f"{path}: got '{error.strerror}', wanted a readable file") from error
     if digest != file.sha256:
+        got = "a folder" if path.is_dir() else f"a file of {len(content)} bytes"
         raise BundleCorruptError(
-            f"{path}: got a file of {len(content)} bytes with SHA-256 {digest}, wanted {file.sha256}; it was truncated "
+            f"{path}: got {got} with SHA-256 {digest}, wanted {file.sha256}; it was truncated "
             "or edited: install the bundle again"
         )
     return content

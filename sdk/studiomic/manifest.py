@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -24,6 +25,9 @@ METADATA_KEY = "studiomic.contract"
 
 CONTROL_COUNT = 3
 """denoise, dereverb, extend"""
+GRAPH_FORMATS = ("onnx", "tflite", "coreml")
+PRECISIONS = ("fp32", "fp16", "int8")
+"""What a graph file may be, and what it may store its weights and calculate in; int8 stands for every 8-bit scheme."""
 GRAPH_CHANNELS = (1, 2)
 """A graph is mono or stereo; wider audio runs as pairs or singles."""
 SMALLEST_RATE = 8000
@@ -68,12 +72,30 @@ class GraphTensors:
 
 
 @dataclass(frozen=True)
+class LossRecord:
+    """What a reduced precision takes from the figures of the fp32 graph, in the worst scenario; below 0 it gave."""
+
+    si_sdr_db: float
+    visqol: float | None
+    """None where ViSQOL was not measured."""
+
+
+@dataclass(frozen=True)
 class ParityRecord:
-    """How far a file's graph was measured to be from the generator that it was exported from."""
+    """How far a file's graph was measured to be from what it was made from: fp32 from the generator that was exported,
+    a reduced precision from the fp32 graph.
+
+    relative_error: ||ours - theirs|| / ||theirs|| of the output; largest_error: the largest |ours - theirs|;
+    state_error: the relative error of the fed-back state, of its worst part; runtime: what ran the file; loss: None
+    where the precision is not judged by figures.
+    """
 
     seconds: float
     relative_error: float
     largest_error: float
+    state_error: float
+    runtime: str
+    loss: LossRecord | None
 
 
 @dataclass(frozen=True)
@@ -256,6 +278,19 @@ class _Node:
             raise self.refusal(value, wanted)
         return value
 
+    def difference(self) -> float:
+        wanted = "a finite number"
+        value = float(self.value) if type(self.value) is int else self.of(float, wanted)
+        if not math.isfinite(value):
+            raise self.refusal(value, wanted)
+        return value
+
+    def one_of(self, offered: tuple[str, ...]) -> str:
+        value = self.text()
+        if value not in offered:
+            raise self.refusal(value, "one of " + ", ".join(offered))
+        return value
+
     def digest(self) -> str:
         wanted = "a SHA-256 of 64 lower-case hexadecimal digits"
         value = self.of(str, wanted)
@@ -361,8 +396,8 @@ def _parse_files(node: _Node, tensors: tuple[GraphTensors, ...]) -> tuple[GraphF
             raise channels.refusal(channels.value, f"one of the channel counts in tensors: {sorted(graphs)}")
         file = GraphFile(
             path=entry.member("path").path_inside(),
-            format=entry.member("format").text(),
-            precision=entry.member("precision").text(),
+            format=entry.member("format").one_of(GRAPH_FORMATS),
+            precision=entry.member("precision").one_of(PRECISIONS),
             channels=channels.integer(1),
             sha256=entry.member("sha256").digest(),
             names=_parse_names(entry.member("names"), graphs[channels.integer(1)]),
@@ -397,6 +432,19 @@ def _parse_parity(node: _Node) -> ParityRecord:
         seconds=node.member("seconds").measure(),
         relative_error=node.member("relative_error").measure(),
         largest_error=node.member("largest_error").measure(),
+        state_error=node.member("state_error").measure(),
+        runtime=node.member("runtime").text(),
+        loss=_parse_loss(node.member("loss")),
+    )
+
+
+def _parse_loss(node: _Node) -> LossRecord | None:
+    if node.value is None:
+        return None
+    visqol = node.member("visqol")
+    return LossRecord(
+        si_sdr_db=node.member("si_sdr_db").difference(),
+        visqol=None if visqol.value is None else visqol.difference(),
     )
 
 

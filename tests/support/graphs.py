@@ -66,7 +66,14 @@ def graph_file(channels: int, sha256: str = _UNKNOWN_HASH) -> GraphFile:
         channels=channels,
         sha256=sha256,
         names={tensor.name: own_name(tensor.name) for tensor in tensors.inputs + tensors.outputs},
-        parity=ParityRecord(seconds=60.0, relative_error=1e-7, largest_error=1e-6),
+        parity=ParityRecord(
+            seconds=60.0,
+            relative_error=1e-7,
+            largest_error=1e-6,
+            state_error=1e-7,
+            runtime="ONNX Runtime 1.0.0",
+            loss=None,
+        ),
     )
 
 

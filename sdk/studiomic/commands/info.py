@@ -7,6 +7,7 @@ from pathlib import Path
 
 from studiomic.commands.options import add_bundle_option
 from studiomic.commands.table import format_table
+from studiomic.manifest import LossRecord
 
 HELP = "tell what a model bundle is, how late it is, and what taught it"
 EPILOG = """examples:
@@ -15,7 +16,9 @@ EPILOG = """examples:
   studiomic info --bundle ./my_bundle
       a bundle of your own
 
-parity: the relative error of the file's graph against the generator that it was exported from.
+parity: the relative error of the file's graph, run by what is named after it, against the generator that it was
+exported from (fp32) or against the fp32 graph (reduced precisions). loss: what a reduced precision takes from the
+figures in the worst scenario.
 """
 
 
@@ -53,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     print("\n".join(f"{name:<{width}}  {value}" for name, value in facts) + "\n")
     print(
         format_table(
-            ("file", "format", "precision", "channels", "size, MB", "parity"),
+            ("file", "format", "precision", "channels", "size, MB", "parity", "proven with", "loss"),
             [
                 (
                     file.path,
@@ -62,12 +65,22 @@ def run(arguments: argparse.Namespace) -> int:
                     str(file.channels),
                     f"{_size(bundle.folder / file.path) / 1e6:.2f}",
                     f"{file.parity.relative_error:.1e} over {file.parity.seconds:.1f} s",
+                    file.parity.runtime,
+                    _loss(file.parity.loss),
                 )
                 for file in manifest.files
             ],
         )
     )
     return 0
+
+
+def _loss(loss: LossRecord | None) -> str:
+    """What was lost, in the figures that were measured."""
+    if loss is None:
+        return "-"
+    visqol = "" if loss.visqol is None else f", {loss.visqol:.3f} ViSQOL"
+    return f"{loss.si_sdr_db:.2f} dB SI-SDR{visqol}"
 
 
 def _size(path: Path) -> int:
