@@ -290,6 +290,11 @@ class BandSplitGenerator(nn.Module):
         for block, state in zip(self.blocks, states[1:], strict=True):
             x, state = block(x, state)
             next_states.append(state)
+        return self.decide(x, features, empty), next_states
+
+    def decide(self, x: Tensor, features: Tensor, empty: Tensor) -> Gains:
+        """Gains by what the blocks made of the bands, x [bands, time, batch, channels], and by each bin's features
+        [time, batch, bins, features] and emptiness [time, batch, bins]."""
         x = self.norm(x)
         outputs = self.decoder(x)
         masks, copies = outputs.split([MASKS_PER_BIN, len(self.config.copy_shifts)])
@@ -302,16 +307,10 @@ class BandSplitGenerator(nn.Module):
             noise=_mask(noise / total),
             reverberation=_mask(reverberation / total),
             copies=empty * torch.relu(LARGEST_COPY_GAIN * torch.sigmoid(copies) - COPY_DEAD_ZONE),
-        ), next_states
+        )
 
-    def step(
-        self, real: Tensor, imaginary: Tensor, controls: Tensor, states: list[Tensor]
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The change to scaled bins [batch, channels, time, bins] under `controls` [batch, time, 3], and the next
-        states.
-        """
-        magnitudes = magnitude(real, imaginary).mean(dim=1).transpose(0, 1)
-        gains, next_states = self.gains(magnitudes, states)
+    def change(self, gains: Gains, real: Tensor, imaginary: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
+        """What `gains` add to scaled bins [batch, channels, time, bins] under `controls` [batch, time, 3]."""
         denoise, dereverb, extend = (controls.transpose(0, 1)[..., i : i + 1] for i in range(3))
         kept = 1.0 - gains.noise - gains.reverberation
         own = (-(denoise * gains.noise + dereverb * gains.reverberation)).transpose(0, 1).unsqueeze(1)
@@ -323,21 +322,43 @@ class BandSplitGenerator(nn.Module):
             for gain, shift in zip(copies.unbind(), self.config.copy_shifts, strict=True):
                 change = change + gain * functional.pad(source[..., :-shift], (shift, 0))
             changes.append(change)
-        return changes[0], changes[1], next_states
+        return changes[0], changes[1]
+
+    def step(
+        self, real: Tensor, imaginary: Tensor, controls: Tensor, states: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The change to scaled bins [batch, channels, time, bins] under `controls` [batch, time, 3], and the next
+        states.
+        """
+        magnitudes = magnitude(real, imaginary).mean(dim=1).transpose(0, 1)
+        gains, next_states = self.gains(magnitudes, states)
+        return *self.change(gains, real, imaginary, controls), next_states
 
     def forward(self, audio: Tensor, controls: Tensor) -> Tensor:
         """Enhance whole clips: audio [batch, channels, samples], controls [batch, 3] or per hop [batch, hops, 3].
 
         Returns [batch, channels, samples] without delay.
         """
+        real, imaginary = self.analysed(audio)
+        controls = self.per_hop(controls, real.shape[2])
+        real, imaginary, _ = self.step(real, imaginary, controls, self.initial_states(audio.shape[0]))
+        return audio + self.synthesised(real, imaginary, audio.shape[-1])
+
+    def analysed(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Scaled bins [batch, channels, hops, bins] of audio [batch, channels, samples]; one hop more than the clip
+        fills, as the last hop comes out one later."""
         hop, samples = self.config.hop, audio.shape[-1]
-        hops = -(-samples // hop) + 1  # one more than the clip fills: the last hop comes out one later
-        padded = functional.pad(audio, (0, hops * hop - samples))
+        hops = -(-samples // hop) + 1
+        real, imaginary = analysis(functional.pad(audio, (0, hops * hop - samples)), self.window)
+        return real * self.spectrum_scale, imaginary * self.spectrum_scale
+
+    def per_hop(self, controls: Tensor, hops: int) -> Tensor:
+        """Controls [batch, 3] or [batch, fewer hops, 3] as [batch, hops, 3], the last ones going on."""
         if controls.ndim == 2:
-            controls = controls.unsqueeze(1).expand(-1, hops, -1)
-        controls = functional.pad(controls, (0, 0, 0, hops - controls.shape[1]), mode="replicate")
-        real, imaginary = analysis(padded, self.window)
-        scale = self.spectrum_scale
-        real, imaginary, _ = self.step(real * scale, imaginary * scale, controls, self.initial_states(audio.shape[0]))
-        change = synthesis(real / scale, imaginary / scale, self.window)
-        return audio + change[..., hop : hop + samples]
+            return controls.unsqueeze(1).expand(-1, hops, -1)
+        return functional.pad(controls, (0, 0, 0, hops - controls.shape[1]), mode="replicate")
+
+    def synthesised(self, real: Tensor, imaginary: Tensor, samples: int) -> Tensor:
+        """Audio [batch, channels, samples] of scaled bins, without delay."""
+        scale, hop = self.spectrum_scale, self.config.hop
+        return synthesis(real / scale, imaginary / scale, self.window)[..., hop : hop + samples]

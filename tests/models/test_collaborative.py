@@ -8,7 +8,9 @@ from models.adversarial import AdversarialKind, discriminator_loss, feature_matc
 from models.collaborative import Refinement, refine, score, shaping_step
 from models.discriminators.first_half import FirstHalfDiscriminator
 from models.discriminators.multi_resolution import MultiResolutionDiscriminator
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.generators.unet import UNet, UNetConfig
+from models.halves import band_split_halves, unet_halves
 
 NARROW = UNetConfig(window=512, channels=(6, 8, 8), filters=(17, 9, 9))
 KINDS: tuple[AdversarialKind, ...] = ("logistic", "least_squares", "hinge")
@@ -83,15 +85,11 @@ def test_losses_against_values_by_hand() -> None:
 def test_refinement_raises_the_score_and_touches_no_skip_and_no_weight(
     generator: UNet, discriminator: FirstHalfDiscriminator, degraded: Tensor, layer: int, kind: AdversarialKind
 ) -> None:
-    activation, skips = generator.until(degraded, layer)
+    _, skips = generator.until(degraded, layer)
     kept = [skip.clone() for skip in skips]
+    activation, remainder = unet_halves(generator, degraded, layer)
     weights = [parameter.clone() for module in (generator, discriminator) for parameter in module.parameters()]
-    refined = refine(
-        lambda moved: generator.after(moved, skips, degraded, layer),
-        activation,
-        discriminator,
-        Refinement(steps=15, enough=100.0, kind=kind),
-    )
+    refined = refine(remainder, activation, discriminator, Refinement(steps=15, enough=100.0, kind=kind))
     assert (refined.after > refined.before).all()
     torch.testing.assert_close(score(discriminator(refined.audio)[0]), refined.after)
     assert not torch.equal(refined.audio, generator(degraded))
@@ -104,11 +102,7 @@ def test_refinement_raises_the_score_and_touches_no_skip_and_no_weight(
 def test_refinement_stops_where_the_discriminator_is_content(
     generator: UNet, discriminator: FirstHalfDiscriminator, degraded: Tensor
 ) -> None:
-    activation, skips = generator.until(degraded, 1)
-
-    def remainder(moved: Tensor) -> Tensor:
-        return generator.after(moved, skips, degraded, 1)
-
+    activation, remainder = unet_halves(generator, degraded, 1)
     content = refine(remainder, activation, discriminator, Refinement(enough=-1e6))
     assert content.steps.tolist() == [0, 0, 0]
     torch.testing.assert_close(content.audio, generator(degraded))
@@ -121,10 +115,8 @@ def test_samples_are_refined_independently_of_their_batch(
     generator: UNet, discriminator: FirstHalfDiscriminator, degraded: Tensor
 ) -> None:
     def refined(x: Tensor) -> Tensor:
-        activation, skips = generator.until(x, 1)
-        return refine(
-            lambda moved: generator.after(moved, skips, x, 1), activation, discriminator, Refinement(4, enough=100.0)
-        ).audio
+        activation, remainder = unet_halves(generator, x, 1)
+        return refine(remainder, activation, discriminator, Refinement(4, enough=100.0)).audio
 
     torch.testing.assert_close(refined(degraded)[:1], refined(degraded[:1]), atol=1e-5, rtol=1e-4)
 
@@ -135,13 +127,42 @@ def test_shaping_changes_only_the_discriminator_and_teaches_it(
     real = torch.sin(torch.arange(512) / 10).expand(3, 1, 512)
     before = [parameter.clone() for parameter in generator.parameters()]
     optimizer = torch.optim.Adam(discriminator.parameters(), lr=3e-3)
-    activation, skips = generator.until(degraded, 1)
+    activation, remainder = unet_halves(generator, degraded, 1)
     losses = []
     for _ in range(12):
-        refined = refine(
-            lambda moved: generator.after(moved, skips, degraded, 1), activation, discriminator, Refinement(2)
-        )
+        refined = refine(remainder, activation, discriminator, Refinement(2))
         losses.append(shaping_step(discriminator, optimizer, real, refined.audio, "least_squares"))
     assert losses[-1] < 0.7 * losses[0]
     assert all(torch.equal(old, new) for old, new in zip(before, generator.parameters(), strict=True))
     assert all(parameter.grad is None for parameter in generator.parameters())
+
+
+@pytest.fixture
+def streaming() -> BandSplitGenerator:
+    torch.manual_seed(3)
+    made = BandSplitGenerator(BandSplitConfig(channels=8, blocks=2, band_hidden=12, channel_hidden=10)).eval()
+    for parameter in made.parameters():
+        parameter.data += 0.2 * torch.randn_like(parameter)
+    return made
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_the_streaming_generator_is_refined_likewise(streaming: BandSplitGenerator, layer: int) -> None:
+    audio = 0.1 * torch.randn(2, 1, 12000, generator=torch.Generator().manual_seed(4))
+    controls = torch.ones(2, 3)
+    activation, remainder = band_split_halves(streaming, audio, controls, layer)
+    whole = streaming(audio, controls)
+    torch.testing.assert_close(remainder(activation), whole, atol=1e-6, rtol=1e-4)
+    torch.manual_seed(5)
+    judge = MultiResolutionDiscriminator(4, (512,))
+    refined = refine(remainder, activation, judge, Refinement(steps=8, enough=100.0))
+    assert (refined.after > refined.before).all()
+    assert not torch.equal(refined.audio, whole)
+    assert all(parameter.grad is None for parameter in streaming.parameters())
+    bypassed, untouched = band_split_halves(streaming, audio, torch.zeros(2, 3), layer)
+    assert torch.equal(refine(untouched, bypassed, judge, Refinement(steps=2, enough=100.0)).audio, audio)
+
+
+def test_a_layer_that_there_is_not_is_refused(streaming: BandSplitGenerator) -> None:
+    with pytest.raises(ValueError, match=r"got 3, wanted 0 \(before the first block\) to 2 \(after the last\)"):
+        band_split_halves(streaming, torch.zeros(1, 1, 2048), torch.ones(1, 3), 3)

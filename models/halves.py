@@ -1,0 +1,49 @@
+"""Generators cut in two at a layer, for collaborative sampling: the activation there, and what the rest makes of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from models.collaborative import Remainder
+from models.generators.band_split import BandSplitGenerator
+from models.generators.features import MAGNITUDE_FLOOR, magnitude
+from models.generators.unet import UNet
+
+
+def unet_halves(generator: UNet, degraded: Tensor, layer: int) -> tuple[Tensor, Remainder]:
+    """Windows [batch, 1, window] cut at `layer` (0 is the bottleneck); the skips stay those of the first pass."""
+    with torch.no_grad():
+        activation, skips = generator.until(degraded, layer)
+    return activation, lambda moved: generator.after(moved, skips, degraded, layer)
+
+
+def band_split_halves(
+    generator: BandSplitGenerator, degraded: Tensor, controls: Tensor, layer: int
+) -> tuple[Tensor, Remainder]:
+    """Clips [batch, channels, samples] under controls [batch, 3] cut after block `layer` (0: before the first).
+
+    The activation is [batch, bands, time, channels]: the batch first, so that each clip takes its own steps. Spectrum,
+    features and emptiness stay those of the first pass. Raises ValueError for a layer that there is not.
+    """
+    blocks = len(generator.blocks)
+    if not 0 <= layer <= blocks:
+        raise ValueError(f"layer: got {layer}, wanted 0 (before the first block) to {blocks} (after the last)")
+    with torch.no_grad():
+        real, imaginary = generator.analysed(degraded)
+        per_hop = generator.per_hop(controls, real.shape[2])
+        states = generator.initial_states(degraded.shape[0])
+        logs = torch.log(magnitude(real, imaginary).mean(dim=1).transpose(0, 1) + MAGNITUDE_FLOOR)
+        features, empty, _ = generator.features(logs, states[0])
+        x = generator.encoder(features)
+        for block, state in zip(generator.blocks[:layer], states[1:], strict=False):
+            x, _ = block(x, state)
+
+    def remainder(moved: Tensor) -> Tensor:
+        y = moved.permute(1, 2, 0, 3)
+        for block, state in zip(generator.blocks[layer:], states[1 + layer :], strict=True):
+            y, _ = block(y, state)
+        change = generator.change(generator.decide(y, features, empty), real, imaginary, per_hop)
+        return degraded + generator.synthesised(*change, degraded.shape[-1])
+
+    return x.permute(2, 0, 1, 3).contiguous(), remainder
