@@ -7,18 +7,17 @@ import pytest
 
 import studiomic
 from studiomic.manifest import Manifest, sha256_of
-from tests.support.signals import pieces
 from tests.support.vectors import (
     BUNDLE_NAME,
     FOLDER,
     HopCase,
-    Samples,
     StreamCase,
     assert_near,
     bundle_hashes,
     read_index,
     read_vector,
     relative_error,
+    replayed,
 )
 from tests.vectors.cases import CASES, inputs
 from tests.vectors.fixture import CONFIG, WEIGHTS, frozen_generator
@@ -44,23 +43,6 @@ RUNNABLE = [
 
 def named(case: HopCase | StreamCase) -> str:
     return case.name
-
-
-def replayed(case: StreamCase, stream: studiomic.Stream, block_size: int) -> Samples:
-    """All that the stream gives for the case's steps, [samples, channels]."""
-    sound = read_vector(INDEX, case.input)
-    given = []
-    for step in case.steps:
-        if step.do == "process":
-            given += [stream.process(block) for block in pieces(sound[step.start : step.end], block_size)]
-        elif step.do == "controls":
-            assert step.controls is not None
-            stream.controls = studiomic.Controls(*step.controls)
-        elif step.do == "flush":
-            given.append(stream.flush())
-        else:
-            stream.reset()
-    return np.concatenate(given)
 
 
 def test_the_files_are_those_of_the_index() -> None:
@@ -120,7 +102,7 @@ def test_streams(format: str, precision: str, case: StreamCase) -> None:
     for block_size in case.block_sizes:
         stream = studiomic.Stream(INDEX.sample_rate, case.channels, bundle=BUNDLE, backend=format, precision=precision)
         assert stream.latency == INDEX.latency
-        outputs.append(replayed(case, stream, block_size))
+        outputs.append(replayed(INDEX, case, stream, block_size))
     if case.exact:
         np.testing.assert_array_equal(outputs[0], wanted)
     assert_near(outputs[0], wanted, INDEX.tolerances[precision], case.name)

@@ -11,7 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from studiomic.controls import Controls
 from studiomic.manifest import sha256_of
+from studiomic.stream import Stream
+from tests.support.signals import pieces
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors"
 INDEX_NAME = "index.json"
@@ -145,6 +148,23 @@ def write_vector(folder: Path, name: str, samples: Samples, holds: str) -> Vecto
 def bundle_hashes(bundle: Path) -> dict[str, str]:
     """The SHA-256 of each file and each `.mlpackage` of a bundle, by its name."""
     return {path.name: sha256_of(path) for path in sorted(bundle.iterdir())}
+
+
+def replayed(index: Index, case: StreamCase, stream: Stream, block_size: int, folder: Path = FOLDER) -> Samples:
+    """All that the stream gives for the case's steps, [samples, channels]."""
+    sound = read_vector(index, case.input, folder)
+    given = []
+    for step in case.steps:
+        if step.do == "process":
+            given += [stream.process(block) for block in pieces(sound[step.start : step.end], block_size)]
+        elif step.do == "controls":
+            assert step.controls is not None
+            stream.controls = Controls(*step.controls)
+        elif step.do == "flush":
+            given.append(stream.flush())
+        else:
+            stream.reset()
+    return np.concatenate(given)
 
 
 def assert_near(found: Samples, wanted: Samples, tolerance: Tolerance, what: str) -> None:

@@ -1,0 +1,1 @@
+"""The bundle's files on an emulated Arm processor."""
