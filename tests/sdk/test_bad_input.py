@@ -670,12 +670,6 @@ def test_a_bundle_without_the_wanted_channels(tiny_copy: Path) -> None:
     assert "wanted one that the bundle offers: onnx fp32 (1 channels)" in str(caught.value)
 
 
-def test_a_format_that_the_bundle_has_and_this_version_cannot_run(tiny_copy: Path) -> None:
-    edited(lambda document: document["files"][0].update(format="tflite"))(tiny_copy)
-    with pytest.raises(InvalidOptionError, match=r"backend: got 'tflite', wanted one of: onnx"):
-        load_bundle(tiny_copy).open(1, "tflite")
-
-
 def test_a_missing_runtime(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"mono\.onnx needs the package 'onnxruntime'.*pip install"):
