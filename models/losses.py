@@ -78,9 +78,11 @@ class EnhancementLoss(nn.Module):
         distance = hertz.unsqueeze(1) - self.get_buffer(f"hertz_{size}")
         return (self.get_buffer(f"weights_{size}") * (distance / EDGE_HZ).clamp(0.0, 1.0)).unsqueeze(-1)
 
-    def band_distance_db(self, ours: Tensor, wanted: Tensor, cutoff_hz: Tensor) -> Tensor:
-        """Mean distance in dB of the levels in the ear's bands, [batch], of spectra [batch, bins, frames]; what is
-        missing counts MISSING_WEIGHT times.
+    def band_distance_db(self, ours: Tensor, wanted: Tensor, batch: Batch) -> Tensor:
+        """Mean distance in dB of the levels in the ear's bands, [batch], of spectra [batch, bins, frames].
+
+        What is missing counts MISSING_WEIGHT times where it was recorded; above the passband, where it can only be
+        guessed, too much is as bad as too little.
         """
         bands = self.get_buffer("bands")
         levels = [bands @ (x.real.square() + x.imag.square()) for x in (ours, wanted)]
@@ -91,9 +93,11 @@ class EnhancementLoss(nn.Module):
             + POWER_FLOOR
         )
         excess = 10 * (torch.log10(levels[0] + floor) - torch.log10(levels[1] + floor))
-        distance = torch.maximum(excess, -MISSING_WEIGHT * excess).mean(dim=2)
-        hertz = self.get_buffer(f"hertz_{EAR_RESOLUTION}")
-        heard = ((bands * hertz).sum(dim=1) / bands.sum(dim=1) < cutoff_hz.unsqueeze(1) - EDGE_HZ).float()
+        centres = (bands * self.get_buffer(f"hertz_{EAR_RESOLUTION}")).sum(dim=1) / bands.sum(dim=1)
+        recorded = (centres < batch.passband_hz.unsqueeze(1)).float().unsqueeze(2)
+        missing = -excess * (1.0 + (MISSING_WEIGHT - 1.0) * recorded)
+        distance = torch.maximum(excess, missing).mean(dim=2)
+        heard = (centres < batch.cutoff_hz.unsqueeze(1) - EDGE_HZ).float()
         return (heard * distance).sum(dim=1) / heard.sum(dim=1).clamp_min(1.0)
 
     def forward(self, enhanced: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -119,7 +123,7 @@ class EnhancementLoss(nn.Module):
             distance = 10 * ROOTS * (heard * log_ratio).sum(dim=1).mean(dim=1)
             distance_db = distance_db + distance / len(self.resolutions)
             if size == EAR_RESOLUTION:
-                bands_db = self.band_distance_db(ours, wanted, batch.cutoff_hz)
+                bands_db = self.band_distance_db(ours, wanted, batch)
             if size == RATIO_RESOLUTION:
                 known = self.below(batch.passband_hz, size)
                 error = ours - wanted

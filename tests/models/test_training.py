@@ -53,6 +53,9 @@ def test_the_level_distance_is_in_decibels_and_worse_for_what_is_missing_and_bli
     quieter, louder = (loss(10 ** (decibels / 20) * every_band.target, every_band)[1] for decibels in (-3, 3))
     assert float(louder["bands_db"]) == pytest.approx(3.0, abs=0.05)
     assert float(quieter["bands_db"]) == pytest.approx(3.0 * MISSING_WEIGHT, abs=0.1)
+    dull = replace(every_band, passband_hz=torch.zeros(2))  # nothing was recorded, all of it is guessed
+    guessed_quieter = loss(10 ** (-3 / 20) * every_band.target, dull)[1]
+    assert float(guessed_quieter["bands_db"]) == pytest.approx(3.0, abs=0.05)
     masked = 10 ** (-80 / 20) * torch.randn(batch.target.shape) * batch.target.std()
     assert float(loss(batch.target + masked, batch)[1]["bands_db"]) < 0.05
 
