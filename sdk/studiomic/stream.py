@@ -30,6 +30,7 @@ from studiomic.runtimes.base import Tensor
 from studiomic.sample_formats import Floats, decoded, encoded
 from studiomic.sample_queue import SampleQueue
 
+SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
 HIGHEST_FREQUENCY = 24000
 """Hz: the graph runs at 48 kHz and gives nothing above half of that."""
 
@@ -197,7 +198,8 @@ class Stream:
         self._states = [runtime.initial_states() for _, runtime in self._groups]
         self._pending = self._new_pending()
         self._filled = 0
-        # What is added to the enhanced samples: off the graph's rate the input itself, at it what float32 cannot hold.
+        # What is added to the enhanced samples: off the graph's rate the input itself, at it what the graph is not
+        # given: what float32 cannot hold, and its denormal numbers.
         self._carried = SampleQueue(channels, np.float64, zeros=self._latency)
         if plan.resamples:
             self._enhanced = SampleQueue(channels, np.float32, zeros=self._latency)
@@ -222,7 +224,7 @@ class Stream:
     def _advance(self, samples: Floats) -> Floats:
         """Take samples [n, channels], run the jobs that fall due and give n samples."""
         try:
-            heard = samples.astype(np.float32, copy=False)
+            heard = _without_denormals(samples.astype(np.float32, copy=False))
             count = len(heard)
             exact = samples.astype(np.float64)
             self._carried.push(exact if self._plan.resamples else exact - heard)
@@ -250,7 +252,7 @@ class Stream:
         hop = self._plan.hop
         block = self._pending
         if self._plan.resamples:
-            block = self._to_graph.convert(block, hop)
+            block = _without_denormals(self._to_graph.convert(block, hop))
             self._dry.push(block)
         enhanced = self._run_graph(np.ascontiguousarray(block.T)).T
         if self._plan.resamples:
@@ -278,6 +280,12 @@ class Stream:
         skipped = min(self._warming, len(difference))
         self._warming -= skipped
         return self._from_graph.convert(np.ascontiguousarray(difference[skipped:]))
+
+
+def _without_denormals(samples: Tensor) -> Tensor:
+    """Numbers below float32's normal range, -758 dB, as zero: some runtimes take them as zero, and at zero controls
+    each must give what it was given."""
+    return np.where(np.abs(samples) < SMALLEST_NORMAL, np.float32(0), samples)
 
 
 def _rows(group: tuple[int, ...]) -> slice | list[int]:

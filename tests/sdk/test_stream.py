@@ -20,13 +20,17 @@ from studiomic import (
     Stream,
     StreamBusyError,
     StreamStatistics,
+    load_bundle,
 )
 from studiomic.hop_plan import HopPlan
-from tests.support.graphs import GRAPH_LATENCY, GRAPH_RATE, HOP, FakeBundle, fake_bundle, graph_over_whole
+from studiomic.runtimes.base import Runtime
+from tests.support.graphs import GRAPH_LATENCY, GRAPH_RATE, HOP, FakeBundle, FakeRuntime, fake_bundle, graph_over_whole
 from tests.support.signals import BLOCK_SIZES, RATES, noise, pieces, streamed, tones
 
 IDENTITY = Controls(0, 0, 0)
 MIXED = Controls(denoise=0.75, dereverb=1.0, extend=0.5)
+BACKENDS = ["onnx", "tflite"]
+Engines = tuple[Runtime, Runtime] | None
 every_rate = pytest.mark.parametrize("rate", RATES)
 
 
@@ -39,9 +43,26 @@ def length_for(rate: int) -> int:
     return plan_at(rate).inputs_for(2) + 77 | 1
 
 
+@pytest.fixture(scope="session")
+def all_engines(two_formats: Path) -> dict[str, Engines]:
+    """What runs the small graph: numpy, and every runtime that runs on any machine."""
+    loaded = load_bundle(two_formats)
+    return {"numpy": None} | {name: (loaded.open(1, name), loaded.open(2, name)) for name in BACKENDS}
+
+
+@pytest.fixture(params=["numpy", *BACKENDS])
+def engines(request: pytest.FixtureRequest, all_engines: dict[str, Engines]) -> Engines:
+    return all_engines[request.param]
+
+
+@pytest.fixture
+def fake(engines: Engines) -> FakeBundle:
+    return fake_bundle(engines)
+
+
 @functools.cache
-def streamed_whole(rate: int, channels: int) -> NDArray[np.float32]:
-    stream = Stream(rate, channels, controls=MIXED, bundle=fake_bundle())
+def streamed_whole(engines: Engines, rate: int, channels: int) -> NDArray[np.float32]:
+    stream = Stream(rate, channels, controls=MIXED, bundle=fake_bundle(engines))
     return streamed(stream, noise(length_for(rate), channels))
 
 
@@ -50,14 +71,14 @@ class TestChunksAndWhole:
     @pytest.mark.parametrize("size", BLOCK_SIZES)
     def test_mono(self, rate: int, size: int | str, fake: FakeBundle) -> None:
         stream = Stream(rate, 1, controls=MIXED, bundle=fake)
-        assert np.array_equal(streamed(stream, noise(length_for(rate), 1), size), streamed_whole(rate, 1))
+        assert np.array_equal(streamed(stream, noise(length_for(rate), 1), size), streamed_whole(fake.engines, rate, 1))
 
     @every_rate
     @pytest.mark.parametrize("channels", [2, 6])
     @pytest.mark.parametrize("size", [64, 1025, "random"])
     def test_more_channels(self, rate: int, channels: int, size: int | str, fake: FakeBundle) -> None:
         stream = Stream(rate, channels, controls=MIXED, bundle=fake)
-        whole = streamed_whole(rate, channels)
+        whole = streamed_whole(fake.engines, rate, channels)
         assert np.array_equal(streamed(stream, noise(length_for(rate), channels), size), whole)
 
     @pytest.mark.parametrize("rate", [44100, 48000])
@@ -74,11 +95,6 @@ class TestChunksAndWhole:
         output = streamed(stream, samples, 7)
         assert np.array_equal(output, np.concatenate((np.zeros((stream.latency, 1), np.float32), samples)))
 
-    def test_on_the_onnx_runtime_too(self, tiny_bundle: Path) -> None:
-        samples = noise(length_for(44100), 2)
-        whole = streamed(Stream(44100, 2, bundle=tiny_bundle), samples)
-        assert np.array_equal(streamed(Stream(44100, 2, bundle=tiny_bundle), samples, "random"), whole)
-
 
 class TestWhatComesOut:
     @pytest.mark.parametrize("channels", [1, 2])
@@ -86,14 +102,15 @@ class TestWhatComesOut:
         samples = noise(20 * HOP, channels)
         stream = Stream(GRAPH_RATE, channels, controls=MIXED, bundle=fake)
         output = streamed(stream, samples, "random")[stream.latency - GRAPH_LATENCY :]
-        assert np.array_equal(output[: len(samples)], graph_over_whole(samples, MIXED))
+        assert np.array_equal(output[: len(samples)], graph_over_whole(samples, MIXED, fake.runtimes[channels]))
 
+    @pytest.mark.parametrize("backend", BACKENDS)
     @pytest.mark.parametrize("channels", [1, 2])
-    def test_the_onnx_bundle_agrees_with_the_graph_in_numpy(self, channels: int, tiny_bundle: Path) -> None:
+    def test_a_bundle_agrees_with_the_graph_in_numpy(self, channels: int, backend: str, two_formats: Path) -> None:
         samples = noise(20 * HOP, channels)
-        stream = Stream(GRAPH_RATE, channels, controls=MIXED, bundle=tiny_bundle)
+        stream = Stream(GRAPH_RATE, channels, controls=MIXED, bundle=two_formats, backend=backend)
         output = streamed(stream, samples)[stream.latency - GRAPH_LATENCY :]
-        assert np.abs(output[: len(samples)] - graph_over_whole(samples, MIXED)).max() < 1e-6
+        assert np.abs(output[: len(samples)] - graph_over_whole(samples, MIXED, FakeRuntime(channels))).max() < 1e-6
 
     @every_rate
     def test_at_other_rates_what_the_graph_does_within_the_band_arrives_in_time(
@@ -141,8 +158,8 @@ class TestIdentity:
         assert stream.statistics.saturated == 0
 
     @every_rate
-    def test_a_click_comes_out_exactly_latency_later(self, rate: int, tiny_bundle: Path) -> None:
-        stream = Stream(rate, 1, controls=IDENTITY, bundle=tiny_bundle)
+    def test_a_click_comes_out_exactly_latency_later(self, rate: int, fake: FakeBundle) -> None:
+        stream = Stream(rate, 1, controls=IDENTITY, bundle=fake)
         for position in (0, 1, 500):
             click = np.zeros(length_for(rate), np.float32)
             click[position] = 1.0
@@ -159,7 +176,7 @@ class TestFlushAndReset:
         samples = noise(length_for(rate), 1)
         stream.process(samples[:1500])
         assert len(stream.flush()) == stream.latency
-        assert np.array_equal(streamed(stream, samples), streamed_whole(rate, 1))
+        assert np.array_equal(streamed(stream, samples), streamed_whole(fake.engines, rate, 1))
 
     @every_rate
     @pytest.mark.parametrize("before", [1, 1000, 5000])
@@ -168,7 +185,7 @@ class TestFlushAndReset:
         stream.process(noise(before, 1, seed=9))
         stream.reset()
         assert stream.statistics == StreamStatistics(0, 0, 0, 0)
-        assert np.array_equal(streamed(stream, noise(length_for(rate), 1)), streamed_whole(rate, 1))
+        assert np.array_equal(streamed(stream, noise(length_for(rate), 1)), streamed_whole(fake.engines, rate, 1))
 
     def test_flush_of_nothing_is_silence(self, fake: FakeBundle) -> None:
         stream = Stream(44100, 2, bundle=fake)
@@ -223,11 +240,11 @@ class TestControls:
         assert np.array_equal(gain[HOP:], np.ones_like(gain[HOP:]))
 
     @every_rate
-    def test_moving_controls_do_not_depend_on_the_cut(self, rate: int) -> None:
+    def test_moving_controls_do_not_depend_on_the_cut(self, rate: int, engines: Engines) -> None:
         samples = noise(length_for(rate), 1)
 
         def moved(cut: Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]) -> NDArray[np.float32]:
-            stream = Stream(rate, 1, bundle=fake_bundle())
+            stream = Stream(rate, 1, bundle=fake_bundle(engines))
             outputs = []
             for index, part in enumerate(np.array_split(samples, 9)):
                 stream.controls = Controls(denoise=index / 9, dereverb=1 - index / 9, extend=0.5)
@@ -294,7 +311,7 @@ class TestLayouts:
             output = stream.process(block[: len(piece)])
             outputs.append(output.copy())
             output[:] = block[:] = 7.0
-        assert np.array_equal(np.concatenate([*outputs, stream.flush()]), streamed_whole(rate, 1))
+        assert np.array_equal(np.concatenate([*outputs, stream.flush()]), streamed_whole(fake.engines, rate, 1))
 
 
 class TestSampleTypes:
@@ -359,7 +376,7 @@ class TestBadSamples:
             with pytest.raises(InvalidAudioError):
                 stream.process(refused)
         rest = [stream.process(samples[1000:]), stream.flush()]
-        assert np.array_equal(np.concatenate([head, *rest]), streamed_whole(44100, 1))
+        assert np.array_equal(np.concatenate([head, *rest]), streamed_whole(fake.engines, 44100, 1))
 
 
 class TestFailures:
@@ -372,7 +389,7 @@ class TestFailures:
         with pytest.raises(type(failure)):
             stream.process(noise(5000, 1, seed=6))
         fake.runtimes[1].failure = None
-        assert np.array_equal(streamed(stream, noise(length_for(rate), 1)), streamed_whole(rate, 1))
+        assert np.array_equal(streamed(stream, noise(length_for(rate), 1)), streamed_whole(fake.engines, rate, 1))
 
     def test_a_graph_that_gives_nan_is_reported_and_its_states_forgotten(self, fake: FakeBundle) -> None:
         stream = Stream(48000, 1, controls=MIXED, bundle=fake)
@@ -380,7 +397,7 @@ class TestFailures:
         with pytest.raises(RuntimeFailureError, match=r"not finite.*peak is 0\.5, wanted finite"):
             stream.process(np.full(5000, 0.5, np.float32))
         fake.runtimes[1].poison = False
-        assert np.array_equal(streamed(stream, noise(length_for(48000), 1)), streamed_whole(48000, 1))
+        assert np.array_equal(streamed(stream, noise(length_for(48000), 1)), streamed_whole(fake.engines, 48000, 1))
 
     def test_a_second_thread_is_refused_and_disturbs_nothing(
         self, fake: FakeBundle, monkeypatch: pytest.MonkeyPatch
@@ -410,4 +427,4 @@ class TestFailures:
         finally:
             leave.set()
             worker.join()
-        assert np.array_equal(np.concatenate([*outputs, stream.flush()]), streamed_whole(48000, 1))
+        assert np.array_equal(np.concatenate([*outputs, stream.flush()]), streamed_whole(fake.engines, 48000, 1))

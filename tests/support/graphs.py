@@ -9,6 +9,7 @@ level = (level before + mean of |audio| over the hop and all channels) / 2. At c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,12 +57,12 @@ def own_name(contract_name: str) -> str:
     return f"graph.{contract_name}"
 
 
-def graph_file(channels: int, sha256: str = _UNKNOWN_HASH) -> GraphFile:
-    """The manifest's entry of the small graph's file."""
+def graph_file(channels: int, sha256: str = _UNKNOWN_HASH, format: str = "onnx") -> GraphFile:
+    """The manifest's entry of the small graph's file in `format`."""
     tensors = graph_tensors(channels)
     return GraphFile(
-        path={1: "mono.onnx", 2: "stereo.onnx"}[channels],
-        format="onnx",
+        path={1: f"mono.{format}", 2: f"stereo.{format}"}[channels],
+        format=format,
         precision="fp32",
         channels=channels,
         sha256=sha256,
@@ -102,10 +103,12 @@ def applied_gain(audio: Tensor, delayed: Tensor, controls: Tensor, level: Tensor
 
 
 class FakeRuntime:
-    """The small graph in numpy; it records the controls of every call, and can be told to fail."""
+    """The small graph in numpy, or in a runtime that really runs it; it records the controls of every call, and can be
+    told to fail."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, engine: Runtime | None = None) -> None:
         self._graph = graph_tensors(channels)
+        self._engine = engine
         self.controls_seen: list[tuple[float, ...]] = []
         self.failure: BaseException | None = None
         self.poison = False
@@ -127,37 +130,50 @@ class FakeRuntime:
         if self.failure is not None:
             raise self.failure
         self.controls_seen.append(tuple(float(value) for value in controls[0]))
-        enhanced, level = applied_gain(audio, states[0], controls, states[1])
+        if self._engine is None:
+            enhanced, level = applied_gain(audio, states[0], controls, states[1])
+            next_states = [audio.copy(), level]
+        else:
+            enhanced, next_states = self._engine.run(audio, controls, states)
         if self.poison:
             enhanced = np.full_like(enhanced, np.nan)
-        return enhanced, [audio.copy(), level]
+        return enhanced, next_states
 
 
 @dataclass(frozen=True)
 class FakeBundle(Bundle):
-    """A bundle without files whose graphs are `FakeRuntime`s; `runtimes` holds one for each channel count."""
+    """A bundle without files whose graphs are `FakeRuntime`s; `runtimes` holds one for each channel count, `engines`
+    what really runs them, mono and stereo, or None for numpy."""
 
     runtimes: dict[int, FakeRuntime]
+    engines: tuple[Runtime, Runtime] | None
 
-    def open(self, channels: int = 1, format: str = "onnx", precision: str = "fp32", threads: int = 1) -> Runtime:
+    def open(
+        self,
+        channels: int = 1,
+        format: str = "onnx",
+        precision: str = "fp32",
+        threads: int = 1,
+        providers: Sequence[str] | None = None,
+    ) -> Runtime:
         return self.runtimes[channels]
 
 
-def fake_bundle() -> FakeBundle:
-    """A fresh FakeBundle."""
+def fake_bundle(engines: tuple[Runtime, Runtime] | None = None) -> FakeBundle:
+    """A fresh FakeBundle; runtimes keep nothing, so that many may share the engines."""
     manifest = small_manifest((graph_file(1), graph_file(2)))
-    return FakeBundle(Path("nowhere"), manifest, {1: FakeRuntime(1), 2: FakeRuntime(2)})
+    mono, stereo = engines or (None, None)
+    return FakeBundle(Path("nowhere"), manifest, {1: FakeRuntime(1, mono), 2: FakeRuntime(2, stereo)}, engines)
 
 
-def graph_over_whole(audio: NDArray[np.float32], controls: Controls) -> NDArray[np.float32]:
+def graph_over_whole(audio: NDArray[np.float32], controls: Controls, runtime: Runtime) -> NDArray[np.float32]:
     """The small graph over [hops * HOP, channels] at the graph's rate, hop by hop, without any stream."""
     rows = np.ascontiguousarray(audio.T)
-    delayed, level = np.zeros((len(rows), HOP), np.float32), np.zeros((1, 1), np.float32)
+    states = runtime.initial_states()
     enhanced = np.empty_like(rows)
     for start in range(0, rows.shape[1], HOP):
         hop = rows[:, start : start + HOP]
-        enhanced[:, start : start + HOP], level = applied_gain(hop, delayed, controls.as_array(), level)
-        delayed = hop
+        enhanced[:, start : start + HOP], states = runtime.run(hop, controls.as_array(), states)
     return enhanced.T
 
 
@@ -214,7 +230,7 @@ def small_model(channels: int, contract: str) -> onnx.ModelProto:
 
 
 def write_small_bundle(folder: Path) -> Path:
-    """Write the small graph as a bundle of ONNX files into `folder`."""
+    """Write the small graph as a bundle of ONNX files into `folder`, and return it."""
     manifest = small_manifest((graph_file(1), graph_file(2)))
     files = []
     for channels in (1, 2):
