@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ def enhance(
     backend: str = "onnx",
     precision: str = "fp32",
     threads: int = 1,
+    providers: Sequence[str] | None = None,
 ) -> Enhanced:
     """Enhance a whole recording; what was at a time stays at that time.
 
@@ -57,6 +59,7 @@ def enhance(
         backend=backend,
         precision=precision,
         threads=threads,
+        providers=providers,
     )
     parts = [enhancer.push(rows[start : start + _BLOCK]) for start in range(0, max(1, len(rows)), _BLOCK)]
     result = np.concatenate((*parts, enhancer.finish()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +25,20 @@ class Bundle:
     folder: Path
     manifest: Manifest
 
-    def open(self, channels: int = 1, format: str = "onnx", precision: str = "fp32", threads: int = 1) -> Runtime:
-        """Load the graph for 1 or 2 channels.
+    def open(
+        self,
+        channels: int = 1,
+        format: str = "onnx",
+        precision: str = "fp32",
+        threads: int = 1,
+        providers: Sequence[str] | None = None,
+    ) -> Runtime:
+        """Load the graph for 1 or 2 channels; the options are those of `Stream`, `format` its `backend`.
 
-        Raises InvalidOptionError where the bundle offers no such file or `threads` is not a positive integer,
-        BundleCorruptError where the file is missing, differs from its hash or does not load, and ContractError where
-        its tensors or its embedded metadata are not the manifest's.
+        Raises InvalidOptionError where the bundle offers no such file, `threads` is not a positive integer or a
+        provider is not there, BundleCorruptError where the file is missing, differs from its hash or does not load,
+        ContractError where its tensors or its embedded metadata are not the manifest's, and MissingExtraError where
+        the runtime is not installed.
         """
         check_threads(threads)
         file = self._file(channels, format, precision)
@@ -41,7 +50,7 @@ class Bundle:
             graph=self.manifest.graph(channels),
             embedded_contract=self.manifest.embedded_contract(channels),
         )
-        return open_runtime(format, source, threads)
+        return open_runtime(format, source, threads, check_providers(providers))
 
     def _file(self, channels: int, format: str, precision: str) -> GraphFile:
         files = self.manifest.files
@@ -53,7 +62,8 @@ class Bundle:
         offered = ", ".join(sorted(f"{file.format} {file.precision} ({file.channels} channels)" for file in files))
         raise InvalidOptionError(
             f"bundle '{self.manifest.name}': got a request for {format} {precision} ({channels} channels), wanted one "
-            f"that the bundle offers: {offered}"
+            f"that the bundle offers: {offered}; a bundle of every format and precision is what 'python -m export' of "
+            "the sources writes: give its folder with --bundle (bundle=)"
         )
 
 
@@ -93,6 +103,18 @@ def check_threads(threads: object) -> int:
     if isinstance(threads, bool) or not isinstance(threads, int | np.integer) or threads < 1:
         raise InvalidOptionError(f"threads: got {threads!r}, wanted an integer of 1 or more")
     return int(threads)
+
+
+def check_providers(providers: object) -> tuple[str, ...] | None:
+    """`providers` as a tuple; raises InvalidOptionError unless it is None or a sequence of names, at least one."""
+    if providers is None:
+        return None
+    if isinstance(providers, list | tuple) and providers and all(isinstance(name, str) for name in providers):
+        return tuple(providers)
+    raise InvalidOptionError(
+        f"providers: got {providers!r}, wanted names of ONNX Runtime's execution providers, such as "
+        "('XnnpackExecutionProvider', 'CPUExecutionProvider')"
+    )
 
 
 def _verified_content(path: Path, file: GraphFile) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -59,6 +59,7 @@ def enhance_file(
     backend: str = "onnx",
     precision: str = "fp32",
     threads: int = 1,
+    providers: Sequence[str] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> FileReport:
@@ -93,6 +94,7 @@ def enhance_file(
                 backend=backend,
                 precision=precision,
                 threads=threads,
+                providers=providers,
             )
         except InvalidRateError as error:
             raise InvalidRateError(f"{source}: {error}") from error

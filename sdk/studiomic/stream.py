@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,9 @@ class Stream:
     rate: Hz, an integer from 8000 to 192000. channels: 1 to 128. channel_groups: the channels that share one graph,
     whose gains are then estimated together ("auto": one pair where there are two channels, else singles; "pairs",
     "singles", or a list such as [(0, 1), (2,)]). bundle: a Bundle, its name or its folder; by default the embedded one.
-    backend, precision: which of the bundle's files runs. threads: of the runtime, for one hop.
+    backend ("onnx", "tflite", or "coreml" on a Mac), precision ("fp32", "fp16", "int8"): which of the bundle's files
+    runs. threads: of the runtime, for one hop. providers: execution providers of ONNX Runtime, by its names, in order
+    of preference; by default its CPU.
 
     Raises InvalidRateError, InvalidLayoutError, InvalidControlError, InvalidOptionError, BundleError or
     MissingExtraError.
@@ -76,6 +78,7 @@ class Stream:
         backend: str = "onnx",
         precision: str = "fp32",
         threads: int = 1,
+        providers: Sequence[str] | None = None,
     ) -> None:
         self._rate = check_rate(rate)
         self._channels = check_channels(channels)
@@ -83,7 +86,8 @@ class Stream:
         self.controls = controls
         loaded = as_bundle(bundle)
         runtimes = {
-            size: loaded.open(size, backend, precision, threads) for size in sorted({len(group) for group in groups})
+            size: loaded.open(size, backend, precision, threads, providers)
+            for size in sorted({len(group) for group in groups})
         }
         manifest = loaded.manifest
         self._plan = HopPlan(self._rate, manifest.sample_rate, manifest.hop, manifest.graph_latency)

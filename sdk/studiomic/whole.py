@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -49,6 +50,7 @@ class WholeEnhancer:
         backend: str = "onnx",
         precision: str = "fp32",
         threads: int = 1,
+        providers: Sequence[str] | None = None,
     ) -> None:
         self._rate = check_rate(rate)
         self._channels = check_channels(channels)
@@ -64,6 +66,7 @@ class WholeEnhancer:
             backend=backend,
             precision=precision,
             threads=threads,
+            providers=providers,
         )
         self._plan = ResamplingPlan(self._rate, self._output_rate, BEST)
         self._kind: np.dtype[np.generic] = np.dtype(np.float32)

@@ -643,8 +643,8 @@ def test_bad_bundles(case: Spoilt, tiny_copy: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"backend": "tensorrt"}, ("backend: got 'tensorrt'", "wanted one of: onnx")),
-        ({"backend": None}, ("backend: got None", "wanted one of: onnx")),
+        ({"backend": "tensorrt"}, ("backend: got 'tensorrt'", "wanted one of: onnx, tflite, coreml")),
+        ({"backend": None}, ("backend: got None", "wanted one of: onnx, tflite, coreml")),
         (
             {"precision": "fp16"},
             ("got a request for onnx fp16 (1 channels)", "wanted one that the bundle offers: onnx fp32"),

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace, source: Path, truth: Path | None) -> int:
-    from studiomic.stream import Stream
+    from studiomic.hop_plan import HopPlan
 
     choice = chosen(arguments)
     folder: Path = arguments.out
@@ -78,7 +78,8 @@ def _show(arguments: argparse.Namespace, source: Path, truth: Path | None) -> in
     for warning in report.warnings:
         warn(f"{source}: {warning}")
     before, after = load_recording(folder / BEFORE), load_recording(folder / AFTER)
-    latency = Stream(report.input_rate, 1, bundle=choice.bundle).latency
+    manifest = choice.bundle.manifest
+    latency = HopPlan(report.input_rate, manifest.sample_rate, manifest.hop, manifest.graph_latency).latency
     print(
         f"duration          {report.seconds:.1f} s, {report.channels} channels, "
         f"{report.input_rate} -> {report.output_rate} Hz\n"

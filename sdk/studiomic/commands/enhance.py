@@ -22,6 +22,8 @@ EPILOG = f"""examples:
       the sound of a video (needs: pip install 'studiomic[video]')
   studiomic enhance old.wav new.wav --output-rate 48000
       write another sample rate
+  studiomic enhance take.wav better.wav --bundle my_bundle --backend tflite --precision int8
+      another runtime, another precision (needs: pip install 'studiomic[tflite]')
   studiomic enhance recordings/ better/
       a folder, with the folders in it; videos become .wav
 

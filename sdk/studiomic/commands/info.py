@@ -32,12 +32,13 @@ def run(arguments: argparse.Namespace) -> int:
     import onnxruntime
 
     from studiomic.bundle import load_bundle
-    from studiomic.stream import Stream
+    from studiomic.hop_plan import HopPlan
     from studiomic.version import __version__
 
     bundle = load_bundle(arguments.bundle)
     manifest = bundle.manifest
-    latency = Stream(manifest.sample_rate, 1, bundle=bundle).latency
+    rate = manifest.sample_rate
+    latency = HopPlan(rate, rate, manifest.hop, manifest.graph_latency).latency
     card = manifest.data_card
     facts = [
         ("studiomic", __version__),
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         ("contract", str(manifest.contract_version)),
         ("sample rate", f"{manifest.sample_rate} Hz"),
         ("hop", f"{manifest.hop} samples"),
-        ("latency", f"{latency} samples, {latency / manifest.sample_rate * 1000:.1f} ms"),
+        ("latency", f"{latency} samples, {latency / rate * 1000:.1f} ms"),
         ("runtime", f"ONNX Runtime {onnxruntime.__version__}"),
         ("taught by", f"{card.recordings} recordings"),
         *(("", f"{count} under {licence}") for licence, count in sorted(card.licences.items())),

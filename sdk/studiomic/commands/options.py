@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from studiomic.audio_checks import ChannelGroups
 from studiomic.controls import Controls
 from studiomic.errors import InvalidLayoutError
+from studiomic.manifest import PRECISIONS
+from studiomic.runtimes import FORMATS
 
 if TYPE_CHECKING:
     from studiomic.bundle import Bundle
@@ -25,6 +27,7 @@ class Chosen(NamedTuple):
     backend: str
     precision: str
     threads: int
+    providers: tuple[str, ...] | None
 
 
 def add_control_options(parser: argparse.ArgumentParser) -> None:
@@ -45,9 +48,26 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     add_control_options(parser)
     group = parser.add_argument_group("model")
     add_bundle_option(group)
-    group.add_argument("--backend", default="onnx", metavar="NAME", help="what runs the graph (default: onnx)")
-    group.add_argument("--precision", default="fp32", metavar="NAME", help="of the graph's weights (default: fp32)")
+    group.add_argument(
+        "--backend",
+        default="onnx",
+        metavar="NAME",
+        help=f"what runs the graph: {', '.join(FORMATS)} (default: onnx; tflite needs: pip install "
+        "'studiomic[tflite]', coreml a Mac and: pip install 'studiomic[coreml]')",
+    )
+    group.add_argument(
+        "--precision",
+        default="fp32",
+        metavar="NAME",
+        help=f"of the graph's weights: {', '.join(PRECISIONS)} (default: fp32)",
+    )
     group.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the graph (default: 1)")
+    group.add_argument(
+        "--providers",
+        metavar="NAMES",
+        help="execution providers of ONNX Runtime, the preferred one first, such as "
+        "XnnpackExecutionProvider,CPUExecutionProvider (default: the CPU)",
+    )
     group.add_argument(
         "--channel-groups",
         default="auto",
@@ -68,6 +88,7 @@ def chosen(arguments: argparse.Namespace) -> Chosen:
         backend=arguments.backend,
         precision=arguments.precision,
         threads=arguments.threads,
+        providers=None if arguments.providers is None else tuple(arguments.providers.split(",")),
     )
 
 

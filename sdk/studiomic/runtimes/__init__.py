@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from studiomic.errors import InvalidOptionError
 from studiomic.runtimes.base import GraphSource, Runtime
 
-FORMATS = ("onnx", "tflite")
+FORMATS = ("onnx", "tflite", "coreml")
 """The formats of graph files that this version of studiomic can run, by the names of their back ends."""
 
 
@@ -32,4 +32,8 @@ def open_runtime(format: str, source: GraphSource, threads: int, providers: Sequ
         from studiomic.runtimes.tflite import TfliteRuntime
 
         return TfliteRuntime(source, threads)
+    if format == "coreml":
+        from studiomic.runtimes.coreml import CoremlRuntime
+
+        return CoremlRuntime(source, threads)
     raise InvalidOptionError(f"backend: got '{format}', wanted one of: {', '.join(FORMATS)}")
