@@ -21,6 +21,7 @@ PYTHON = "3.11"
 DEBIAN_PACKAGES = (f"python{PYTHON}-minimal", f"libpython{PYTHON}-stdlib", "libstdc++6")
 EMULATOR_PACKAGE = "qemu-user-static"
 EMULATOR = "usr/bin/qemu-aarch64-static"
+EMULATOR_NAME = "emulator"
 PROCESSOR = "max"
 """All that the emulator can do, half-precision arithmetic and dot products included, as phones of today do."""
 RUNTIMES = ("numpy", "onnxruntime", "ai-edge-litert")
@@ -64,7 +65,7 @@ class ArmMachine:
 
     def emulator(self) -> str:
         """The emulator's name and version."""
-        said = _run([str(self.folder / "emulator" / EMULATOR), "--version"], "asking the emulator for its version")
+        said = _run([str(self.folder / EMULATOR_NAME), "--version"], "asking the emulator for its version")
         return said.splitlines()[0]
 
     def python(self, arguments: Sequence[str], modules: Sequence[Path], timeout: float) -> str:
@@ -73,7 +74,7 @@ class ArmMachine:
         Raises ArmMachineError where it fails, crashes, or takes longer than `timeout` seconds.
         """
         command = [
-            str(self.folder / "emulator" / EMULATOR),
+            str(self.folder / EMULATOR_NAME),
             *("-cpu", PROCESSOR, "-L", str(self._root)),
             str(self._root / f"usr/bin/python{PYTHON}"),
             "-B",  # leaves no compiled files of Arm's Python in the checkout
@@ -108,7 +109,8 @@ def arm_machine(cache: Path) -> ArmMachine:
         partial = Path(made) / "machine"
         _unpack(_fetch_debian(Path(made) / "arm64", "arm64", DEBIAN_PACKAGES), partial / "root")
         host = _run(["dpkg", "--print-architecture"], "asking dpkg for this machine's architecture").strip()
-        _unpack(_fetch_debian(Path(made) / "host", host, (EMULATOR_PACKAGE,)), partial / "emulator")
+        _unpack(_fetch_debian(Path(made) / "host", host, (EMULATOR_PACKAGE,)), Path(made) / "emulators")
+        _keep(Path(made) / "emulators" / EMULATOR, partial / EMULATOR_NAME)  # those of other processors take 0.5 GB
         _install_wheels(partial / "packages", wanted)
         table = partial / "root" / PROCESSOR_TABLE
         table.parent.mkdir(parents=True, exist_ok=True)
@@ -147,6 +149,13 @@ def _unpack(archives: Sequence[Path], folder: Path) -> None:
     folder.mkdir(parents=True)
     for archive in archives:
         _run(["dpkg", "--extract", str(archive), str(folder)], f"unpacking {archive.name}")
+
+
+def _keep(file: Path, destination: Path) -> None:
+    """Move one file out of what was unpacked. Raises ArmMachineError where it is not there."""
+    if not file.is_file():
+        raise ArmMachineError(f"the package {EMULATOR_PACKAGE} holds no {EMULATOR}, wanted the emulator there")
+    file.replace(destination)
 
 
 def _install_wheels(folder: Path, wanted: Sequence[str]) -> None:

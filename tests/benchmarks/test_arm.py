@@ -9,6 +9,7 @@ import pytest
 import benchmarks.arm.__main__ as command
 from benchmarks.arm import guest, machine
 from benchmarks.arm.machine import ArmMachine, ArmMachineError, arm_machine
+from benchmarks.arm.machine import _keep as keep_emulator
 from tests.support.vectors import BUNDLE_NAME, FOLDER, read_index
 
 FIXTURE = FOLDER / BUNDLE_NAME
@@ -40,6 +41,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return []
 
     monkeypatch.setattr(machine, "_fetch_debian", fetch)
+    monkeypatch.setattr(machine, "_keep", lambda file, destination: None)
     monkeypatch.setattr(machine, "_install_wheels", lambda folder, wanted: seen.extend(wanted))
     return seen
 
@@ -63,6 +65,11 @@ def test_a_failed_setup_leaves_nothing(tmp_path: Path, fetched: list[str], monke
     with pytest.raises(ArmMachineError, match="no wheel"):
         arm_machine(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_package_without_an_emulator_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArmMachineError, match="holds no usr/bin/qemu-aarch64-static"):
+        keep_emulator(tmp_path / machine.EMULATOR, tmp_path / "emulator")
 
 
 def test_a_tool_that_fails_says_why() -> None:
