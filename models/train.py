@@ -1,7 +1,8 @@
 """Train a generator: python -m models.train --out runs/first --minutes 60
 
 Recordings come from --audio: a folder with music/train, voice/train, noise/train and rir/train (and, if there,
-SOURCES.csv and .../valid), or any folder of music, for which noise and rooms are synthesised. The run stops after
+SOURCES.csv and .../valid), MAESTRO's folder, or any folder of music; noise and rooms that are not there are
+synthesised. --degradations says what happens to the music, as models/data/recipes.py explains. The run stops after
 --minutes of training and goes on from its last checkpoint when called again with more.
 
 OUT/generator.safetensors   the averaged weights, for export        OUT/curve.csv       loss and figures over time
@@ -33,9 +34,10 @@ from models.checkpoint import (
     save_generator,
     write_tensors,
 )
-from models.data.dataset import Batch, DegradedMusic, Material, collate
-from models.data.degradations import DegradationOdds
-from models.data.recordings import SAMPLE_RATE, Recording, as_float, find_recordings, load_cached
+from models.data.dataset import Batch, DegradedMusic, collate
+from models.data.material import Material
+from models.data.recipes import DEFAULT_RECIPE, Recipe
+from models.data.recordings import SAMPLE_RATE, Recording, as_float, find_recordings, keeps_aside, load_cached
 from models.data.rooms import simulated_rooms
 from models.data_card import write_data_card
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
@@ -86,6 +88,7 @@ class TrainingOptions:
     workers: int = 1
     valid_batches: int = 4
     checkpoint_minutes: float = 3.0
+    degradations: str = DEFAULT_RECIPE
 
 
 class AveragedWeights:
@@ -121,6 +124,7 @@ def load_material(recordings: Sequence[Recording], rooms: Sequence[np.ndarray], 
         clean=[x for _, x in clean],
         clean_cutoff_hz=[r.cutoff_hz for r, _ in clean],
         noise=[x for r, x in decoded if r.kind == "noise"],
+        noise_names=[r.title for r, _ in decoded if r.kind == "noise"],
         rooms=[*rooms, *measured * repeats],
     )
 
@@ -129,7 +133,7 @@ def watched_material(audio: Path, licences: Sequence[str], cache: Path) -> Mater
     """What the curve is watched on: recordings, rooms and noises kept aside in .../valid, or none where there are
     none.
     """
-    if not any((audio / kind / "valid").is_dir() for kind in ("music", "voice")):
+    if not keeps_aside(audio, "valid"):
         return None
     return load_material(find_recordings(audio, "valid", licences), [], cache)
 
@@ -137,7 +141,8 @@ def watched_material(audio: Path, licences: Sequence[str], cache: Path) -> Mater
 def batches(
     material: Material, options: TrainingOptions, first_example: int, seed: int, workers: int
 ) -> Iterator[Batch]:
-    data = DegradedMusic(material, options.seconds, DegradationOdds(), seed, first_example)
+    recipe = Recipe.parse(options.degradations)
+    data = DegradedMusic(material, options.seconds, recipe, seed, first_example)
     loader = DataLoader(data, batch_size=options.batch, num_workers=workers, collate_fn=collate)
     return iter(loader)
 
@@ -303,6 +308,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; an earlier run there goes on")
     parser.add_argument(
+        "--degradations",
+        default=DEFAULT_RECIPE,
+        help=f"what happens to the music, as models/data/recipes.py explains (default: {DEFAULT_RECIPE})",
+    )
+    parser.add_argument(
         "--cache", type=Path, default=DEFAULT_CACHE, help="folder for decoded audio and simulated rooms"
     )
     parser.add_argument("--minutes", type=float, required=True, help="training time in all, over all sittings")
@@ -329,6 +339,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         learning_rate=options_given.learning_rate,
         seed=options_given.seed,
         workers=options_given.workers,
+        degradations=str(Recipe.parse(options_given.degradations)),
     )
     torch.manual_seed(options.seed)
     torch.set_num_threads(options_given.threads)

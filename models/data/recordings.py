@@ -1,7 +1,7 @@
 """Which recordings teach: folders of audio, with what SOURCES.csv says of each, decoded once into a cache.
 
-A root in the project's layout holds music/train, voice/train, noise/train and rir/train; any other folder is taken as
-music, and noise and rooms are then synthesised.
+A root in the project's layout holds music/train, voice/train, noise/train and rir/train; one with MAESTRO's table is
+read by that; any other folder is taken as music. Noise and rooms that are not there are synthesised.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
+
+from models.data import maestro
 
 SAMPLE_RATE = 48000
 NYQUIST = SAMPLE_RATE / 2
@@ -38,7 +40,9 @@ INTEGER_SCALE = 32767
 
 @dataclass(frozen=True)
 class Recording:
-    """One file that may teach, and where it comes from. `cutoff_hz`: a lossy encoder left nothing above it."""
+    """One file that may teach, and where it comes from. `title`: its name without the folders of its kind and split.
+    `cutoff_hz`: a lossy encoder left nothing above it.
+    """
 
     path: Path
     name: str
@@ -47,6 +51,7 @@ class Recording:
     attribution: str = ""
     origin: str = ""
     cutoff_hz: float = NYQUIST
+    title: str = ""
 
 
 def licence_allowed(licence: str, allowed: Iterable[str]) -> bool:
@@ -70,10 +75,47 @@ def read_sources(root: Path) -> dict[str, dict[str, str]]:
         return {row["file"]: row for row in csv.DictReader(lines)}
 
 
+def keeps_aside(root: Path, split: str) -> bool:
+    """Whether `root` keeps music or voice of `split` apart from the rest; a plain folder does not."""
+    table = maestro.find_table(root)
+    if table is not None:
+        return bool(maestro.read_pieces(table, split))
+    return any((root / kind / split).is_dir() for kind in ("music", "voice"))
+
+
 def find_recordings(root: Path, split: str, licences: Iterable[str] = ("all",)) -> list[Recording]:
-    """The recordings below `root` that `licences` let teach, sorted by name. Raises ValueError where there are none."""
+    """The recordings below `root` that `licences` let teach, sorted by name within their kind. `split` is train, valid,
+    or, of MAESTRO, test; a plain folder gives all it has for any. Raises ValueError where there are none, or where
+    MAESTRO's table is wrong.
+    """
     if not root.is_dir():
         raise ValueError(f"{root} is no folder; wanted one with recordings")
+    licences = list(licences)
+    table = maestro.find_table(root)
+    found = _in_folders(root, split, licences) if table is None else _in_maestro(table, split, licences)
+    if not any(recording.kind in ("music", "voice") for recording in found):
+        raise ValueError(f"{root} holds no music or voice for '{split}' under the licences {', '.join(licences)}")
+    return found
+
+
+def _in_maestro(table: Path, split: str, licences: list[str]) -> list[Recording]:
+    if not licence_allowed(maestro.LICENCE, licences):
+        return []
+    return [
+        Recording(
+            path=table.parent / piece.audio_filename,
+            name=piece.audio_filename,
+            kind="music",
+            title=Path(piece.audio_filename).name,
+            licence=maestro.LICENCE,
+            attribution=f"{maestro.ATTRIBUTION}: {piece.composer}, {piece.title}",
+            origin=table.name,
+        )
+        for piece in maestro.read_pieces(table, split)
+    ]
+
+
+def _in_folders(root: Path, split: str, licences: list[str]) -> list[Recording]:
     sources = read_sources(root)
     structured = any((root / kind / split).is_dir() for kind in KINDS)
     folders = [(kind, root / kind / split) for kind in KINDS] if structured else [("music", root)]
@@ -89,14 +131,13 @@ def find_recordings(root: Path, split: str, licences: Iterable[str] = ("all",)) 
                         path=path,
                         name=name,
                         kind=kind,
+                        title=path.relative_to(folder).as_posix(),
                         licence=licence,
                         attribution=row.get("attribution", ""),
                         origin="/".join(filter(None, (row.get("source_repo", ""), row.get("path_in_repo", "")))),
                         cutoff_hz=float(row.get("encoder_cutoff_hz") or 0) or NYQUIST,
                     )
                 )
-    if not any(recording.kind in ("music", "voice") for recording in found):
-        raise ValueError(f"{root} holds no music or voice for '{split}' under the licences {', '.join(licences)}")
     return found
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pyroomacoustics
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
+from scipy.signal import oaconvolve
 
 from models.data.recordings import SAMPLE_RATE
+
+Response = NDArray[np.float32]
 
 DIRECT_SECONDS = 0.0025  # from the peak on: what belongs to the direct sound
 LONGEST_SECONDS = 1.2
@@ -77,15 +79,33 @@ def simulated_rooms(count: int, seed: int, cache: Path) -> list[NDArray[np.float
         return [rooms_file[name] for name in rooms_file.files]
 
 
-def reverberate(dry: NDArray[np.float32], response: NDArray[np.float32], least_direct_db: float) -> NDArray[np.float32]:
-    """`dry` in a room, [samples]. The direct sound keeps the energy of the dry clip; the rest is attenuated where
-    needed to a direct-to-reverberant ratio of `least_direct_db`, so that the right answer follows from the input."""
+def _direct_and_rest(response: Response) -> tuple[Response, Response]:
+    """The response from its peak on, cut in two: the direct sound, of energy 1 and begun upwards, and the rest."""
     response = response[int(np.argmax(np.abs(response))) :].astype(np.float32)
     direct = int(DIRECT_SECONDS * SAMPLE_RATE)
-    energy = float(np.sqrt(np.sum(response[:direct] ** 2)))
-    response = np.sign(response[0]) * response / energy
-    rest = float(np.sqrt(np.sum(response[direct:] ** 2)))
-    if rest > 0:
-        response[direct:] *= min(1.0, 10 ** (-least_direct_db / 20) / rest)
-    wet: NDArray[np.float32] = fftconvolve(dry, response)[: len(dry)].astype(np.float32)
+    response = np.sign(response[0]) * response / float(np.sqrt(np.sum(response[:direct] ** 2)))
+    return response[:direct], response[direct:]
+
+
+def with_least_direct(response: Response, least_direct_db: float) -> Response:
+    """A response whose direct sound has energy 1; the rest is attenuated where needed to a direct-to-reverberant ratio
+    of `least_direct_db`."""
+    direct, rest = _direct_and_rest(response)
+    level = float(np.sqrt(np.sum(rest**2)))
+    gain = min(1.0, 10 ** (-least_direct_db / 20) / level) if level > 0 else 1.0
+    return np.concatenate([direct, np.float32(gain) * rest])
+
+
+def with_share(response: Response, share: float) -> Response:
+    """A response whose direct sound has energy 1; the rest makes up `share`, below 1, of the energy of all."""
+    direct, rest = _direct_and_rest(response)
+    level = float(np.sqrt(np.sum(rest**2)))
+    gain = np.sqrt(share / (1.0 - share)) / level if level > 0 else 0.0
+    return np.concatenate([direct, np.float32(gain) * rest])
+
+
+def reverberate(dry: NDArray[np.float32], response: Response) -> NDArray[np.float32]:
+    """`dry` in a room, [samples]. With a direct sound of energy 1 the music keeps its level, so that the right answer
+    follows from the input."""
+    wet: NDArray[np.float32] = oaconvolve(dry, response)[: len(dry)].astype(np.float32)
     return wet

@@ -1,20 +1,23 @@
 """Degradations: parts that add up, levels that are what was asked, and targets that follow from the controls."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
-from models.data.dataset import DegradedMusic, Material, collate
-from models.data.degradations import DegradationOdds, degrade, lowpass_filter, scaled_noise
+from models.data.dataset import DegradedMusic, collate
+from models.data.degradations import DegradedClip, Samples
+from models.data.material import Material
 from models.data.noise import a_weighted_power, clicks, coloured, hum, synthetic_noise
+from models.data.recipes import DEFAULT_RECIPE, Recipe
 from models.data.recordings import SAMPLE_RATE
-from models.data.rooms import DIRECT_SECONDS, reverberate, simulate_room, simulated_rooms
+from models.data.rooms import DIRECT_SECONDS, reverberate, simulated_rooms, with_least_direct, with_share
+from models.data.steps.bandwidth import lowpass_filter
+from models.data.steps.noises import scaled_noise
 
 SECOND = SAMPLE_RATE
-EVERYTHING = DegradationOdds(clean=0.0, noise=1.0, room=1.0, lowpass=1.0)
-NOTHING = DegradationOdds(clean=1.0)
+NOISES = ["berklee_street_1.ogg", "esc10_rain_1.ogg"]
+PARTS = ("noise", "reverberation", "missing")
+EVERYTHING = Recipe.parse("room -3..12, noise any -2..24, lowpass 3000..16000")
 
 
 def tone(hertz: float, seconds: float = 1.0) -> np.ndarray:
@@ -26,36 +29,97 @@ def material() -> Material:
     clips = [(3000 * random.standard_normal(2 * SECOND)).astype(np.int16) for _ in range(3)]
     room = (random.standard_normal(SECOND // 4) * np.exp(-np.arange(SECOND // 4) / 2000)).astype(np.float32)
     room[0] = 4.0
-    return Material(clean=clips, clean_cutoff_hz=[24000.0, 16000.0, 24000.0], noise=clips[1:], rooms=[room])
+    return Material(
+        clean=clips, clean_cutoff_hz=[24000.0, 16000.0, 24000.0], noise=clips[1:], rooms=[room], noise_names=NOISES
+    )
+
+
+def degrade(text: str, clean: Samples, seed: int = 0) -> DegradedClip:
+    return Recipe.parse(text).degrade(clean, 24000.0, material(), np.random.default_rng(seed))
+
+
+def rumble_and_hiss() -> Samples:
+    return coloured(SECOND, -3.0, np.random.default_rng(9)) * np.float32(0.05)
 
 
 def test_parts_add_up_to_the_degraded_clip() -> None:
-    random = np.random.default_rng(1)
-    room = simulate_room(random)
-    clip = degrade(tone(440) + tone(9000), 24000.0, None, room, EVERYTHING, random)
-    for part in (clip.noise, clip.reverberation, clip.missing):
-        assert np.std(part) > 1e-4
+    clip = EVERYTHING.degrade(tone(440) + tone(9000), 24000.0, material(), np.random.default_rng(1))
+    for part in PARTS:
+        assert np.std(getattr(clip, part)) > 1e-4, part
     np.testing.assert_allclose(clip.degraded, clip.clean - clip.missing + clip.noise + clip.reverberation)
     assert 0 < clip.passband_hz < 24000
 
 
 def test_clean_is_left_clean() -> None:
-    clip = degrade(tone(440), 24000.0, None, None, NOTHING, np.random.default_rng(0))
+    clip = degrade("clean, noise any 0, clip 20", tone(440))
     np.testing.assert_array_equal(clip.degraded, tone(440))
     assert clip.passband_hz == 24000.0
 
 
-def test_each_degradation_alone_changes_only_its_own_part() -> None:
-    room = material().rooms[0]
-    none = DegradationOdds(clean=0, noise=0, room=0, lowpass=0, sixteen_bits=0)
-    for odds, part in (
-        (replace(none, noise=1.0), "noise"),
-        (replace(none, room=1.0), "reverberation"),
-        (replace(none, lowpass=1.0), "missing"),
-    ):
-        clip = degrade(tone(440) + tone(9000), 24000.0, None, room, odds, np.random.default_rng(2))
-        changed = {p for p in ("noise", "reverberation", "missing") if np.std(getattr(clip, p)) > 0}
-        assert changed == {part}, odds
+@pytest.mark.parametrize(
+    ("recipe", "part"),
+    [
+        ("noise synthetic 10", "noise"),
+        ("noise recorded 10", "noise"),
+        ("noise street 10", "noise"),
+        ("white 0.001", "noise"),
+        ("pink 0.001", "noise"),
+        ("brown 0.001", "noise"),
+        ("tpdf 0.001", "noise"),
+        ("bits 6", "noise"),
+        ("room 0", "reverberation"),
+        ("reverb 0.5", "reverberation"),
+        ("lowpass 4000", "missing"),
+        ("resample 5000", "missing"),
+        ("covered -18", "missing"),
+        ("clip 12", "missing"),
+        ("agc 12", "missing"),
+        ("codec vorbis 0", "missing"),
+    ],
+)
+def test_each_step_alone_changes_only_its_own_part(recipe: str, part: str) -> None:
+    swelling = np.linspace(0.1, 1, SECOND, dtype=np.float32)
+    clip = degrade(recipe, swelling * (tone(440) + tone(9000)), seed=2)
+    assert {name for name in PARTS if np.std(getattr(clip, name)) > 1e-6} == {part}
+
+
+@pytest.mark.parametrize("recipe", ["lowpass 4000", "resample 5000", "covered -18", "room 0", "agc 12"])
+def test_a_linear_step_acts_on_every_part(recipe: str) -> None:
+    """What happens to a clip and its parts one by one is what happens to their sum."""
+    before = degrade("reverb 0.4, noise street 5, lowpass 9000", rumble_and_hiss(), seed=3)
+    step = Recipe.parse(recipe).steps[0]
+
+    def after(clip: DegradedClip) -> DegradedClip:
+        return step.kind.apply(clip, material(), np.random.default_rng(4), *step.values(np.random.default_rng(5)))
+
+    whole = after(DegradedClip.whole(before.degraded, 24000.0)).degraded
+    np.testing.assert_allclose(after(before).degraded, whole, atol=2e-6)
+    assert np.std(whole - before.degraded) > 1e-3
+    assert not np.array_equal(after(before).noise, before.noise)
+
+
+@pytest.mark.parametrize("recipe", ["clip 12", "codec vorbis 0.3"])
+def test_what_a_nonlinear_step_does_to_the_sum_is_missing(recipe: str) -> None:
+    before = "noise street 5, room 0"
+    clip, heard = (degrade(text, rumble_and_hiss(), seed=3) for text in (f"{before}, {recipe}", before))
+    np.testing.assert_array_equal(clip.noise, heard.noise)
+    np.testing.assert_array_equal(clip.reverberation, heard.reverberation)
+    undone = clip.degraded - clip.noise - clip.reverberation + clip.missing
+    np.testing.assert_allclose(undone, clip.clean, atol=1e-6)
+    assert np.std(clip.missing) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("recipe", "lowest", "highest"),
+    [
+        ("lowpass 8000", 7600, 7600),
+        ("resample 5000", 2325, 2325),
+        ("resample 5000, lowpass 8000", 2325, 2325),
+        ("noise any 3, room 0, covered -18, clip 6, agc 6, bits 8", 24000, 24000),
+    ],
+)
+def test_the_passband_is_what_can_still_be_known(recipe: str, lowest: float, highest: float) -> None:
+    assert lowest <= degrade(recipe, rumble_and_hiss()).passband_hz <= highest
 
 
 @pytest.mark.parametrize("snr_db", [-5.0, 0.0, 20.0])
@@ -110,11 +174,24 @@ def test_a_room_keeps_the_direct_sound_and_holds_the_ratio_asked_for() -> None:
     impulse = np.zeros(SECOND, np.float32)
     impulse[0] = 1.0
     room = np.concatenate([np.zeros(50), [-0.5], np.full(SECOND // 4, 0.05)]).astype(np.float32)
-    heard = reverberate(impulse, room, least_direct_db=3.0)
+    heard = reverberate(impulse, with_least_direct(room, 3.0))
     direct = int(DIRECT_SECONDS * SECOND)
     assert np.sum(heard[:direct] ** 2) == pytest.approx(1.0, rel=1e-4)
     assert heard[0] > 0
     assert 10 * np.log10(1.0 / np.sum(heard[direct:] ** 2)) == pytest.approx(3.0, abs=0.05)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.9])
+def test_a_room_holds_the_share_of_reverberation_asked_for(share: float) -> None:
+    response = with_share(material().rooms[0], share)
+    direct = int(DIRECT_SECONDS * SECOND)
+    assert np.sum(response[:direct] ** 2) == pytest.approx(1.0, rel=1e-4)
+    assert np.sum(response[direct:] ** 2) / np.sum(response**2) == pytest.approx(share, abs=1e-4)
+
+
+def test_without_rooms_one_is_simulated() -> None:
+    clip = Recipe.parse("room 0").degrade(tone(440), 24000.0, Material(), np.random.default_rng(0))
+    assert np.std(clip.reverberation) > 1e-4
 
 
 def test_rooms_are_simulated_once_and_by_their_seed(tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -127,7 +204,7 @@ def test_rooms_are_simulated_once_and_by_their_seed(tmp_path) -> None:  # type: 
 
 
 def test_examples_follow_their_seed_and_differ_from_each_other() -> None:
-    data = DegradedMusic(material(), 0.5, DegradationOdds(), seed=4)
+    data = DegradedMusic(material(), 0.5, Recipe.parse(DEFAULT_RECIPE), seed=4)
     first, second = iter(data), iter(data)
     ones, others = next(first), next(second)
     for one, other in zip(ones, others, strict=True):
@@ -148,4 +225,4 @@ def test_the_target_is_what_the_controls_ask_for() -> None:
 
 def test_no_music_is_refused() -> None:
     with pytest.raises(ValueError, match="no music or voice"):
-        DegradedMusic(Material([], [], [], []), 1.0, DegradationOdds(), 0)
+        DegradedMusic(Material(), 1.0, EVERYTHING, 0)

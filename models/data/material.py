@@ -1,0 +1,83 @@
+"""What examples are made of: decoded music, noise and rooms, and random stretches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.degradations import Samples
+from models.data.recordings import NYQUIST, SAMPLE_RATE, as_float
+from models.data.rooms import simulate_room
+
+ANY_NOISE = "any"
+SPEED_SHARE = 0.35
+LARGEST_SPEED = 1.25
+EQUALISER_SHARE = 0.3
+EQUALISER_DB = 6.0
+SECOND_NOISE_SHARE = 0.25
+QUIETEST_RMS = 1e-4
+
+
+def stretch(samples: NDArray[np.int16], length: int, random: np.random.Generator) -> Samples:
+    """A random stretch of a recording, repeated where the recording is shorter, at a random speed in some cases."""
+    speed = float(np.exp(random.uniform(-1, 1) * np.log(LARGEST_SPEED))) if random.random() < SPEED_SHARE else 1.0
+    wanted = int(np.ceil(length * speed)) + 1
+    start = int(random.integers(0, max(1, len(samples) - wanted)))
+    part = as_float(np.asarray(samples[start : start + wanted]))
+    if len(part) < wanted:
+        part = np.resize(part, wanted)
+    if speed == 1.0:
+        return part[:length]
+    resampled: Samples = np.interp(np.arange(length) * speed, np.arange(wanted), part).astype(np.float32)
+    return resampled
+
+
+def equalise(samples: Samples, random: np.random.Generator) -> Samples:
+    """A gentle random equaliser over the whole clip, [samples]."""
+    spectrum = np.fft.rfft(samples)
+    hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    knots = np.array([30.0, 200.0, 1000.0, 4000.0, 12000.0, NYQUIST])
+    gain_db = np.interp(
+        np.log(np.maximum(hertz, knots[0])), np.log(knots), random.uniform(-1, 1, len(knots)) * EQUALISER_DB
+    )
+    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Material:
+    """Decoded 48 kHz recordings (16-bit samples) with what is known of each, and room responses.
+
+    `clean_cutoff_hz`: above it a clean recording says nothing. `noise_names`: by which a recipe chooses among `noise`.
+    """
+
+    clean: Sequence[NDArray[np.int16]] = ()
+    clean_cutoff_hz: Sequence[float] = ()
+    noise: Sequence[NDArray[np.int16]] = ()
+    rooms: Sequence[NDArray[np.float32]] = ()
+    noise_names: Sequence[str] = ()
+
+    def noises_named(self, part: str) -> list[NDArray[np.int16]]:
+        """The recordings of noise that hold `part` in their names; all of them for "any"."""
+        if part == ANY_NOISE:
+            return list(self.noise)
+        return [noise for noise, name in zip(self.noise, self.noise_names, strict=False) if part in name]
+
+    def recorded_noise(self, part: str, samples: int, random: np.random.Generator) -> Samples:
+        """A random stretch [samples] of one of the noises of that name, in some cases of two, equalised in some."""
+        offered = self.noises_named(part)
+        if not offered:
+            raise ValueError(f"no recorded noise is named {part!r}; wanted one of {', '.join(self.noise_names) or '-'}")
+        noise = stretch(offered[int(random.integers(len(offered)))], samples, random)
+        if random.random() < SECOND_NOISE_SHARE:
+            other = stretch(offered[int(random.integers(len(offered)))], samples, random)
+            noise = noise + other * random.uniform(0.1, 1.0) * (np.std(noise) / max(float(np.std(other)), QUIETEST_RMS))
+        if random.random() < EQUALISER_SHARE:
+            noise = equalise(noise, random)
+        return noise.astype(np.float32)
+
+    def room(self, random: np.random.Generator) -> NDArray[np.float32]:
+        """The response [taps] of one of the rooms; simulated where there are none."""
+        return self.rooms[int(random.integers(len(self.rooms)))] if self.rooms else simulate_room(random)
