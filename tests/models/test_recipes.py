@@ -2,10 +2,13 @@
 
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from models.checkpoint import load_generator
 from models.data.dataset import DegradedMusic
 from models.data.degradations import DegradedClip, Samples
 from models.data.material import Material
@@ -16,7 +19,7 @@ from models.data.steps.bandwidth import cover_gain_db
 from models.data.steps.coding import SOUNDFILE_NAMES, coded, known_hz
 from models.data.steps.dynamics import automatic_gain
 from models.data.steps.step import Range
-from models.train import TrainingOptions, batches
+from models.train import TrainingOptions, batches, main
 
 SECOND = SAMPLE_RATE
 DRAWS = 600
@@ -341,3 +344,17 @@ def test_training_takes_its_recipe_from_its_options() -> None:
     assert float((grid - grid.round()).abs().max()) < 0.02
     with pytest.raises(ValueError, match="cannot be made"):
         batches(material(), TrainingOptions(minutes=1, degradations="noise tram 3"), 0, seed=1, workers=0)
+
+
+def test_a_run_records_its_recipe_and_refuses_what_is_none(tmp_path: Path) -> None:
+    (tmp_path / "songs").mkdir()
+    soundfile.write(tmp_path / "songs" / "song.wav", music(), SECOND)
+    folders = ["--audio", tmp_path / "songs", "--out", tmp_path / "run", "--cache", tmp_path / "cache"]
+    small = ["--batch", 1, "--seconds", 0.2, "--rooms", 1, "--workers", 0, "--channels", 8, "--blocks", 1]
+    command = [*map(str, folders + small), "--minutes", "0.005", "--degradations"]
+    with pytest.raises(ValueError, match="the step 'louder 3' has the name 'louder'"):
+        main([*command, "louder 3"])
+    assert not (tmp_path / "run").exists()
+    main([*command, " resample  5000 , bits 8 @0.5"])
+    _, facts = load_generator(tmp_path / "run" / "generator.safetensors")
+    assert facts["options"]["degradations"] == "resample 5000, bits 8 @0.5"
