@@ -18,7 +18,7 @@ SOUNDFILE_NAMES = {"mp3": ("MP3", "MPEG_LAYER_III"), "opus": ("OGG", "OPUS"), "v
 LOWEST_MP3_COMPRESSION = 0.99  # the library refuses 1
 MOST_DELAY = 4096  # samples, of any of these codecs
 BAND_HZ = 500.0
-UNKNOWN_ERROR_SHARE = 0.5  # of a band's power: from there on its waveform counts as lost
+UNKNOWN_ERROR_SHARE = 0.5  # of the power: from there on a waveform counts as lost
 
 
 def bits(clip: DegradedClip, material: Material, random: np.random.Generator, count: float) -> DegradedClip:
@@ -57,12 +57,14 @@ def coded(samples: Samples, name: str, quality: float) -> Samples:
 
 
 def known_hz(before: Samples, after: Samples) -> float:
-    """The frequency from which on the error of `after` is as large as `before` [samples] itself, band by band."""
+    """The frequency above which, all bands together, the error of `after` is large against `before`, [samples]."""
     hertz = fft.rfftfreq(len(before), 1 / SAMPLE_RATE)
     band = (hertz // BAND_HZ).astype(int)
-    power, error = (np.bincount(band, np.abs(fft.rfft(part)) ** 2) for part in (before, after - before))
-    known = np.flatnonzero(error <= UNKNOWN_ERROR_SHARE * power)
-    return min(float(BAND_HZ * (known[-1] + 1)), NYQUIST) if len(known) else 0.0
+    bands = [np.bincount(band, np.abs(fft.rfft(part)) ** 2) for part in (before, after - before)]
+    # From each band to the top: a faint band alone above those that were lost is no news.
+    power, error = (np.cumsum(part[::-1])[::-1] for part in bands)
+    lost = np.flatnonzero(error > UNKNOWN_ERROR_SHARE * power)
+    return float(BAND_HZ * lost[0]) if len(lost) else NYQUIST
 
 
 def codec(
