@@ -26,6 +26,7 @@ EAR_RANGE_HZ = (50.0, 20000.0)
 EAR_RESOLUTION = 2048
 EAR_WEIGHT = 0.12  # per dB
 MISSING_WEIGHT = 2.0  # of a level too low against one too high: music taken away is worse than noise left
+ADDED_WEIGHT = 4.0  # of a level above the input's own, where all was recorded: what is dull by nature stays so
 # What lies so far below a frame's loudest band, or below the clip's, is masked or silent.
 FRAME_RANGE_DB = 50.0
 CLIP_RANGE_DB = 70.0
@@ -78,25 +79,27 @@ class EnhancementLoss(nn.Module):
         distance = hertz.unsqueeze(1) - self.get_buffer(f"hertz_{size}")
         return (self.get_buffer(f"weights_{size}") * (distance / EDGE_HZ).clamp(0.0, 1.0)).unsqueeze(-1)
 
-    def band_distance_db(self, ours: Tensor, wanted: Tensor, batch: Batch) -> Tensor:
+    def band_distance_db(self, ours: Tensor, wanted: Tensor, degraded: Tensor, batch: Batch) -> Tensor:
         """Mean distance in dB of the levels in the ear's bands, [batch], of spectra [batch, bins, frames].
 
-        What is missing counts MISSING_WEIGHT times where it was recorded; above the passband, where it can only be
-        guessed, too much is as bad as too little.
+        In the passband, what is missing counts MISSING_WEIGHT times and what was added to the input ADDED_WEIGHT times;
+        above it, where the truth can only be guessed, too much is as bad as too little.
         """
         bands = self.get_buffer("bands")
-        levels = [bands @ (x.real.square() + x.imag.square()) for x in (ours, wanted)]
+        levels = [bands @ (x.real.square() + x.imag.square()) for x in (ours, wanted, degraded)]
         loudest = levels[1].amax(dim=1, keepdim=True)
         floor = (
             10 ** (-FRAME_RANGE_DB / 10) * loudest
             + 10 ** (-CLIP_RANGE_DB / 10) * loudest.amax(dim=2, keepdim=True)
             + POWER_FLOOR
         )
-        excess = 10 * (torch.log10(levels[0] + floor) - torch.log10(levels[1] + floor))
+        ours_db, wanted_db, degraded_db = (10 * torch.log10(level + floor) for level in levels)
+        excess = ours_db - wanted_db
+        added = torch.relu(ours_db - torch.maximum(wanted_db, degraded_db))
         centres = (bands * self.get_buffer(f"hertz_{EAR_RESOLUTION}")).sum(dim=1) / bands.sum(dim=1)
         recorded = (centres < batch.passband_hz.unsqueeze(1)).float().unsqueeze(2)
         missing = -excess * (1.0 + (MISSING_WEIGHT - 1.0) * recorded)
-        distance = torch.maximum(excess, missing).mean(dim=2)
+        distance = (torch.maximum(excess, missing) + (ADDED_WEIGHT - 1.0) * recorded * added).mean(dim=2)
         heard = (centres < batch.cutoff_hz.unsqueeze(1) - EDGE_HZ).float()
         return (heard * distance).sum(dim=1) / heard.sum(dim=1).clamp_min(1.0)
 
@@ -123,7 +126,8 @@ class EnhancementLoss(nn.Module):
             distance = 10 * ROOTS * (heard * log_ratio).sum(dim=1).mean(dim=1)
             distance_db = distance_db + distance / len(self.resolutions)
             if size == EAR_RESOLUTION:
-                bands_db = self.band_distance_db(ours, wanted, batch)
+                degraded = self.spectrum(batch.degraded.squeeze(1) * loudness.unsqueeze(1), size)
+                bands_db = self.band_distance_db(ours, wanted, degraded, batch)
             if size == RATIO_RESOLUTION:
                 known = self.below(batch.passband_hz, size)
                 error = ours - wanted

@@ -13,7 +13,7 @@ import torch
 from models.checkpoint import load_generator, read_tensors, save_generator
 from models.data.dataset import Batch
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
-from models.losses import EAR_RANGE_HZ, MISSING_WEIGHT, EnhancementLoss, ear_bands
+from models.losses import ADDED_WEIGHT, EAR_RANGE_HZ, MISSING_WEIGHT, EnhancementLoss, ear_bands
 from models.metrics import si_sdr
 from models.train import CURVE_COLUMNS, Trainer, TrainingOptions, initial_generator, learning_rate_at, main
 
@@ -50,8 +50,12 @@ def test_the_bands_of_the_ear_share_out_every_bin_and_widen_upwards() -> None:
 def test_the_level_distance_is_in_decibels_and_worse_for_what_is_missing_and_blind_to_what_is_masked() -> None:
     loss, batch = EnhancementLoss(SECOND), noisy_batch()
     every_band = replace(batch, target=0.1 * torch.randn(batch.target.shape))
+    every_band = replace(every_band, degraded=2 * every_band.target)  # as noise would lift it
     quieter, louder = (loss(10 ** (decibels / 20) * every_band.target, every_band)[1] for decibels in (-3, 3))
     assert float(louder["bands_db"]) == pytest.approx(3.0, abs=0.05)
+    untouched = replace(every_band, degraded=every_band.target)
+    added = loss(10 ** (3 / 20) * every_band.target, untouched)[1]
+    assert float(added["bands_db"]) == pytest.approx(3.0 * ADDED_WEIGHT, abs=0.1)
     assert float(quieter["bands_db"]) == pytest.approx(3.0 * MISSING_WEIGHT, abs=0.1)
     dull = replace(every_band, passband_hz=torch.zeros(2))  # nothing was recorded, all of it is guessed
     guessed_quieter = loss(10 ** (-3 / 20) * every_band.target, dull)[1]
