@@ -18,7 +18,8 @@ SOUNDFILE_NAMES = {"mp3": ("MP3", "MPEG_LAYER_III"), "opus": ("OGG", "OPUS"), "v
 LOWEST_MP3_COMPRESSION = 0.99  # the library refuses 1
 MOST_DELAY = 4096  # samples, of any of these codecs
 BAND_HZ = 500.0
-UNKNOWN_ERROR_SHARE = 0.5  # of the power: from there on a waveform counts as lost
+LOST_ERROR_SHARE = 0.5  # of a band's power: from there on its waveform counts as lost
+FAINT_SHARE = 1e-8  # of the loudest band's power
 
 
 def bits(clip: DegradedClip, material: Material, random: np.random.Generator, count: float) -> DegradedClip:
@@ -57,14 +58,15 @@ def coded(samples: Samples, name: str, quality: float) -> Samples:
 
 
 def known_hz(before: Samples, after: Samples) -> float:
-    """The frequency above which, all bands together, the error of `after` is large against `before`, [samples]."""
+    """The frequency that parts best the bands in which `after` still follows `before`, [samples], from those in which
+    the error is too large. Bands too faint to matter, as above an earlier encoder's cutoff, have no say.
+    """
     hertz = fft.rfftfreq(len(before), 1 / SAMPLE_RATE)
-    band = (hertz // BAND_HZ).astype(int)
-    bands = [np.bincount(band, np.abs(fft.rfft(part)) ** 2) for part in (before, after - before)]
-    # From each band to the top: a faint band alone above those that were lost is no news.
-    power, error = (np.cumsum(part[::-1])[::-1] for part in bands)
-    lost = np.flatnonzero(error > UNKNOWN_ERROR_SHARE * power)
-    return float(BAND_HZ * lost[0]) if len(lost) else NYQUIST
+    band = np.minimum(hertz // BAND_HZ, NYQUIST // BAND_HZ - 1).astype(int)
+    power, error = (np.bincount(band, np.abs(fft.rfft(part)) ** 2) for part in (before, after - before))
+    votes = np.where(error > LOST_ERROR_SHARE * power, -1, 1) * (power > FAINT_SHARE * np.max(power))
+    agreement = np.concatenate([[0], np.cumsum(votes)])
+    return float(BAND_HZ * np.flatnonzero(agreement == np.max(agreement))[-1])
 
 
 def codec(
