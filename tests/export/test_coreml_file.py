@@ -11,9 +11,9 @@ import torch
 
 from export.coreml_file import INPUT_NAMES, OUTPUT_NAMES, PRECISIONS, write_coreml
 from export.graph_runner import GraphRunner
-from export.hop_runner import run_clip
+from export.hop_runner import HopRunner, run_clip
 from export.material import synthesised_music
-from export.mil_interpreter import InterpretedCoreml, open_coreml
+from export.mil_interpreter import InterpretedCoreml, RealCoreml, open_coreml, runs_coreml
 from export.mil_program import MilProgram, read_program
 from export.quiet import kept_quiet
 from export.streaming_graph import StreamingGraph
@@ -25,6 +25,15 @@ CONTRACT = '{"contract_version":1}'
 HOPS = 24
 LEAST_SNR_DB = {"fp32": 100.0, "fp16": 50.0, "int8": 35.0}
 LARGEST_SHARE_OF_FLOAT32 = 0.6
+
+
+def opened(packages: Packages, precision: str, where: str) -> HopRunner:
+    path, names = packages.paths[precision], packages.names[precision]
+    return open_coreml(path, names) if where == "CoreML" else InterpretedCoreml(path, names)
+
+
+everywhere = pytest.mark.parametrize("where", ["interpreted", "CoreML"] if runs_coreml() else ["interpreted"])
+"""The interpreter on every system, and CoreML itself on those that have it."""
 
 
 class Packages(NamedTuple):
@@ -57,10 +66,11 @@ def snr_db(found: np.ndarray, wanted: np.ndarray) -> float:
     return float(20 * np.log10(np.linalg.norm(wanted) / np.linalg.norm(found.astype(np.float64) - wanted)))
 
 
+@everywhere
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_package_is_the_graph_hop_by_hop(packages: Packages, precision: str) -> None:
+def test_the_package_is_the_graph_hop_by_hop(packages: Packages, precision: str, where: str) -> None:
     music, controls = music_and_controls()
-    runner = open_coreml(packages.paths[precision], packages.names[precision])
+    runner = opened(packages, precision, where)
     reference = GraphRunner(packages.graph)
     assert runner.state_size == reference.state_size
     found, state = run_clip(runner, music, controls, 1024)
@@ -74,10 +84,11 @@ def test_the_package_is_the_graph_hop_by_hop(packages: Packages, precision: str)
         assert np.max(np.abs(state - wanted_state)) < 1e-2
 
 
+@everywhere
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_bypass_is_bit_exact(packages: Packages, precision: str) -> None:
+def test_the_bypass_is_bit_exact(packages: Packages, precision: str, where: str) -> None:
     music, controls = music_and_controls()
-    out, _ = run_clip(open_coreml(packages.paths[precision], packages.names[precision]), music, 0 * controls, 1024)
+    out, _ = run_clip(opened(packages, precision, where), music, 0 * controls, 1024)
     np.testing.assert_array_equal(out[:, 1024:], music[:, :-1024])
 
 
@@ -165,6 +176,15 @@ def test_opening_a_package_leaves_it_as_it_was(packages: Packages) -> None:
 
         coremltools.models.MLModel(str(packages.paths["fp32"]), skip_model_load=True)
     assert sha256_of(packages.paths["fp32"]) == before
+
+
+def test_coreml_itself_runs_a_package_where_the_system_has_it(
+    packages: Packages,
+) -> None:
+    path, names = packages.paths["fp32"], packages.names["fp32"]
+    wanted = RealCoreml if runs_coreml() else InterpretedCoreml
+    assert isinstance(open_coreml(path, names), wanted)
+    assert InterpretedCoreml(path, names).runtime == "interpreted MIL program"
 
 
 def test_unknown_precisions_and_suffixes_are_refused(packages: Packages, tmp_path: Path) -> None:
