@@ -8,13 +8,17 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import TextIO
 
 _STANDARD_OUTPUT, _ERROR_OUTPUT = 1, 2
 
 
 @contextmanager
-def kept_quiet() -> Iterator[None]:
-    """Keep back warnings and all that the process prints, from native code too; an error is printed with all of it."""
+def kept_quiet() -> Iterator[TextIO]:
+    """Keep back warnings and all that the process prints, from native code too; an error is printed with all of it.
+
+    Gives the file in which it is kept.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [(descriptor, os.dup(descriptor)) for descriptor in (_STANDARD_OUTPUT, _ERROR_OUTPUT)]
@@ -26,7 +30,7 @@ def kept_quiet() -> Iterator[None]:
             # Python's own streams by themselves: they need not be the process's.
             with warnings.catch_warnings(), redirect_stdout(kept), redirect_stderr(kept):
                 warnings.simplefilter("ignore")
-                yield
+                yield kept
             failed = False
         finally:
             kept.flush()

@@ -88,7 +88,7 @@ def write_tflite(
 def _in_integers(converted: bytes) -> bytes:
     """The model with 8-bit weights, a scale an output channel, and everything else in floats.
 
-    Of the schemes this is the one that costs nothing: see `python -m benchmarks.tflite_schemes`.
+    Of all schemes it is the one that loses little and costs no time: see `python -m benchmarks.tflite_schemes`.
     """
     with kept_quiet():
         from ai_edge_quantizer import qtyping, quantizer
