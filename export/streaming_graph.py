@@ -46,13 +46,9 @@ class StreamingGraph(nn.Module):
         return torch.zeros(self.channels, self.hop), torch.ones(1, 3), torch.zeros(1, self.state_size)
 
     def forward(self, audio: Tensor, controls: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        parts = []
-        start = 0
-        for shape in self.shapes:
-            end = start + math.prod(shape)
-            parts.append(state[:, start:end].reshape(shape))
-            start = end
-        previous, overlap, *inner = parts
+        # LiteRT's GPU delegate slices tensors of three or four axes only, and XNNPACK joins at most five at once.
+        parts = state.reshape(1, 1, -1).split([math.prod(shape) for shape in self.shapes], dim=2)
+        previous, overlap, *inner = (part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True))
         real, imaginary = self.dft(torch.cat([previous, audio], dim=1) * self.analysis_window)
         framed = (1, self.channels, 1, self.hop)
         real, imaginary, inner = self.generator.step(
@@ -60,6 +56,8 @@ class StreamingGraph(nn.Module):
         )
         bins = (self.channels, self.hop)
         change = self.inverse_dft(real.reshape(bins), imaginary.reshape(bins)) * self.synthesis_window
-        enhanced = previous + (overlap + change[:, : self.hop])
-        packed = [audio, change[:, self.hop :], *inner]
-        return enhanced, torch.cat([part.reshape(1, -1) for part in packed], dim=1)
+        ending, beginning = change.unsqueeze(1).split([self.hop, self.hop], dim=2)
+        enhanced = previous + (overlap + ending.reshape(bins))
+        statistics, *blocks = inner
+        packed = [audio, beginning, statistics, torch.cat(blocks)]
+        return enhanced, torch.cat([part.reshape(1, 1, -1) for part in packed], dim=2).reshape(1, -1)

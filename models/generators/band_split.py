@@ -315,12 +315,12 @@ class BandSplitGenerator(nn.Module):
         kept = 1.0 - gains.noise - gains.reverberation
         own = (-(denoise * gains.noise + dereverb * gains.reverberation)).transpose(0, 1).unsqueeze(1)
         kept = kept.transpose(0, 1).unsqueeze(1)  # [batch, 1, time, bins]
-        copies = (extend * gains.copies).transpose(1, 2).unsqueeze(2)  # [shifts, batch, 1, time, bins]
+        copies = (extend * gains.copies).transpose(1, 2)  # [shifts, batch, time, bins]
         changes = []
         for part in (real, imaginary):
             change, source = own * part, kept * part
             for gain, shift in zip(copies.unbind(), self.config.copy_shifts, strict=True):
-                change = change + gain * functional.pad(source[..., :-shift], (shift, 0))
+                change = change + gain.unsqueeze(1) * functional.pad(source[..., :-shift], (shift, 0))
             changes.append(change)
         return changes[0], changes[1]
 

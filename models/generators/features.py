@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 FEATURES_PER_BIN = 7
+STATISTICS_PER_BIN = 5
 # A full-scale sine reads |X| = MAGNITUDE_SCALE / 2, the floor is -140 dB below full scale: a band that was never
 # recorded must look different from a quiet one. Both ends lie inside half precision's range, as `magnitude` squares
 # neither.
@@ -39,6 +40,11 @@ def magnitude(real: Tensor, imaginary: Tensor) -> Tensor:
     larger = torch.maximum(real.abs(), imaginary.abs())
     ratio = torch.minimum(real.abs(), imaginary.abs()) / (larger + 1e-6)
     return larger * torch.sqrt(1.0 + ratio * ratio)
+
+
+def between_zero_and_one(x: Tensor) -> Tensor:
+    """x clamped to 0 to 1, by operators that every delegate takes."""
+    return 1.0 - torch.relu(1.0 - torch.relu(x))
 
 
 def standing_out(logs: Tensor) -> Tensor:
@@ -76,13 +82,14 @@ class StationarityFeatures(nn.Module):
 
     @property
     def state_size(self) -> int:
-        return 2 + 5 * self.bins
+        return 2 + STATISTICS_PER_BIN * self.bins
 
     @torch.no_grad()
     def forward(self, logs: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         bins = self.bins
-        seen, level = state[:, 0:1], state[:, 1:2]
-        short, minimum, slow_minimum, mean, peak = state[:, 2:].split(bins, dim=-1)
+        # Three axes, as delegates slice no fewer.
+        parts = state.unsqueeze(1).split([1, 1, *[bins] * STATISTICS_PER_BIN], dim=2)
+        seen, level, short, minimum, slow_minimum, mean, peak = (part.squeeze(1) for part in parts)
         weighted = (logs * self.level_weights).sum(dim=-1, keepdim=True)
         floor = math.log(MAGNITUDE_FLOOR)
         filled = math.log(MAGNITUDE_SCALE) + FILLED_DB * NEPERS_PER_DB - floor
@@ -97,15 +104,16 @@ class StationarityFeatures(nn.Module):
             minimum = torch.minimum(short - MINIMUM_START, minimum + self.rise)
             slow_minimum = torch.minimum(short - MINIMUM_START, slow_minimum + self.slow_rise)
             # The cut at the start of a recording splatters over all bins of its first two frames: those say nothing.
-            heard = (seen - 1.0).clamp(0.0, 1.0)
+            heard = between_zero_and_one(seen - 1.0)
             peak = torch.maximum(heard * (log - floor), peak - self.fall)
-            emptiness.append(heard * ((filled - peak) / range_to_empty).clamp(0.0, 1.0))
+            emptiness.append(heard * between_zero_and_one((filled - peak) / range_to_empty))
             seen = (seen + 1.0).clamp_max(1.0 / self.long_rate)
             floor_now, slow_floor = minimum + MINIMUM_START, slow_minimum + MINIMUM_START
             shorts.append(short)
             steps.append(
                 torch.stack([log - level, log - floor_now, log - mean, short - floor_now, log - slow_floor], dim=-1)
             )
-        state = torch.cat([seen, level, short, minimum, slow_minimum, mean, peak], dim=-1)
+        statistics = torch.stack([short, minimum, slow_minimum, mean, peak], dim=1).flatten(1)
+        state = torch.cat([seen, level, statistics], dim=-1)
         outstanding = torch.stack([standing_out(logs), standing_out(torch.stack(shorts))], dim=-1)
         return torch.cat([torch.stack(steps), outstanding], dim=-1), torch.stack(emptiness), state
