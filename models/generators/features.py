@@ -38,7 +38,7 @@ MINIMUM_START = 8.0  # above any log magnitude, so that the first frame sets the
 def magnitude(real: Tensor, imaginary: Tensor) -> Tensor:
     """|real + i imaginary| without squaring either part, so that quiet bins survive half precision."""
     larger = torch.maximum(real.abs(), imaginary.abs())
-    ratio = torch.minimum(real.abs(), imaginary.abs()) / (larger + 1e-6)
+    ratio = torch.minimum(real.abs(), imaginary.abs()) / larger.clamp_min(MAGNITUDE_FLOOR)
     return larger * torch.sqrt(1.0 + ratio * ratio)
 
 
