@@ -6,17 +6,20 @@ import csv
 import shutil
 import tempfile
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from export.material import read_music, synthesised_music
-from export.onnx_file import INPUT_NAMES, OUTPUT_NAMES, OnnxRunner, write_onnx
-from export.proof import prove_fp32
+from export.formats import Format, coreml_format, onnx_format, tflite_format
+from export.onnx_file import OnnxRunner, StaticRanges, convert_onnx, write_onnx
+from export.prover import HopTime, ProofPlan, Prover, time_hops
 from export.streaming_graph import StreamingGraph
 from models.generators.band_split import BandSplitGenerator
 from studiomic.manifest import (
     CONTRACT_VERSION,
+    GRAPH_FORMATS,
     METADATA_KEY,
+    PRECISIONS,
     DataCard,
     GraphFile,
     GraphTensors,
@@ -27,8 +30,16 @@ from studiomic.manifest import (
 
 DATA_CARD_NAME = "data_card.csv"
 GRAPH_NAMES = {1: "mono", 2: "stereo"}
-FORMAT = "onnx"
-PRECISION = "fp32"
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What is told of a written and proven file. `time` is None where the file is interpreted."""
+
+    file: GraphFile
+    bytes: int
+    operators: int
+    time: HopTime | None
 
 
 def graph_tensors(graph: StreamingGraph) -> GraphTensors:
@@ -48,14 +59,42 @@ def describe_data_card(path: Path) -> DataCard:
     return DataCard(DATA_CARD_NAME, sha256_of(path), sum(licences.values()), dict(licences.most_common()))
 
 
-def write_bundle(
-    generator: BandSplitGenerator, data_card: Path, out: Path, name: str, seconds: float, audio: Path | None
-) -> Manifest:
-    """Export mono and stereo graphs, prove each on `seconds` of music, and write the folder `out`, whole or not at all.
+def file_name(channels: int, precision: str, suffix: str) -> str:
+    """mono.onnx, stereo.int8.tflite: fp32 goes without saying."""
+    return GRAPH_NAMES[channels] + ("" if precision == "fp32" else f".{precision}") + suffix
 
-    `audio`: the music, at the generator's rate, else it is synthesised. Raises ParityError where a file fails its
-    proof.
+
+def open_formats(names: Sequence[str], static: Callable[[StreamingGraph], StaticRanges] | None) -> list[Format]:
+    """The formats of those names. Raises ValueError for an unknown one, MissingExtraError without its converter."""
+    known = {"onnx": lambda: onnx_format(static), "tflite": tflite_format, "coreml": coreml_format}
+    return [known[name]() for name in chosen(names, GRAPH_FORMATS, "formats")]
+
+
+def chosen(names: Sequence[str], known: Sequence[str], what: str) -> list[str]:
+    """Those of `known` that are in `names`, in the order of `known`. Raises ValueError for an unknown name, or none."""
+    if not names or set(names) - set(known):
+        raise ValueError(f"{what}: got {', '.join(names) or 'none'}, wanted some of: {', '.join(known)}")
+    return [name for name in known if name in names]
+
+
+def write_bundle(
+    generator: BandSplitGenerator,
+    data_card: Path,
+    out: Path,
+    name: str,
+    plan: ProofPlan,
+    formats: Sequence[str] = GRAPH_FORMATS,
+    precisions: Sequence[str] = PRECISIONS,
+    static: Callable[[StreamingGraph], StaticRanges] | None = None,
+    report: Callable[[FileReport], None] = lambda _: None,
+) -> Manifest:
+    """Export mono and stereo graphs in `formats` and `precisions`, prove each file as `plan` says, and write the folder
+    `out`, whole or not at all.
+
+    `static`: the ranges for ONNX files that quantize activations too. `report` is called after each file. Raises
+    ParityError where a file fails its proof, ValueError for an unknown format or precision.
     """
+    opened, precisions = open_formats(formats, static), chosen(precisions, PRECISIONS, "precisions")
     config = generator.config
     graphs = {channels: StreamingGraph(generator, channels) for channels in GRAPH_NAMES}
     draft = Manifest(
@@ -73,25 +112,33 @@ def write_bundle(
         folder = Path(made) / out.name
         folder.mkdir()
         files = []
-        for channels, graph in graphs.items():
-            path = folder / f"{GRAPH_NAMES[channels]}.onnx"
-            write_onnx(graph, path, {METADATA_KEY: draft.embedded_contract(channels)})
-            if audio is None:
-                music = synthesised_music(seconds, config.sample_rate, channels)
-            else:
-                music = read_music(audio, seconds, config.sample_rate, channels)
-            parity = prove_fp32(graph, OnnxRunner(path), music, path.name)
-            files.append(
-                GraphFile(
-                    path=path.name,
-                    format=FORMAT,
-                    precision=PRECISION,
-                    channels=channels,
-                    sha256=sha256_of(path),
-                    names={tensor: tensor for tensor in (*INPUT_NAMES, *OUTPUT_NAMES)},
-                    parity=parity,
-                )
-            )
+        for graph in graphs.values():
+            metadata = {METADATA_KEY: draft.embedded_contract(graph.channels)}
+            in_onnx = convert_onnx(graph)
+            reference_path = Path(made) / "reference.onnx"
+            write_onnx(graph, reference_path, "fp32", {}, in_onnx)
+            reference = OnnxRunner(reference_path)
+            prover = Prover(graph, reference, plan)
+            if "fp32" not in precisions or opened[0].name != "onnx":  # else it is proven as the bundle's first file
+                prover.prove(reference, "fp32", False, "the fp32 graph that others are compared with")
+            for form in opened:
+                converted = in_onnx if form.name == "onnx" else form.convert(graph)
+                for precision in precisions:
+                    path = folder / file_name(graph.channels, precision, form.suffix)
+                    names = form.write(graph, path, precision, metadata, converted)
+                    runner = form.open(path, names)
+                    file = GraphFile(
+                        path=path.name,
+                        format=form.name,
+                        precision=precision,
+                        channels=graph.channels,
+                        sha256=sha256_of(path),
+                        names=names,
+                        parity=prover.prove(runner, precision, form.interpreted, path.name),
+                    )
+                    files.append(file)
+                    time = None if form.interpreted else time_hops(runner, reference, graph)
+                    report(FileReport(file, size_of(path), form.count_operators(path), time))
         manifest = replace(draft, files=tuple(files))
         shutil.copyfile(data_card, folder / DATA_CARD_NAME)
         manifest.write(folder)
@@ -99,3 +146,10 @@ def write_bundle(
             shutil.rmtree(out)
         folder.replace(out)
     return manifest
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size

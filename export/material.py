@@ -1,4 +1,5 @@
-"""The music on which an export is proven: a given recording, else synthesised."""
+"""The sound on which an export is proven: a given recording, else synthesised music, as it is and as a phone hears
+it."""
 
 from __future__ import annotations
 
@@ -15,6 +16,8 @@ PENTATONIC_SEMITONES = (0, 3, 5, 7, 10)
 OCTAVES = 4
 PEAK = 0.9
 NOISE_LEVEL = 10 ** (-50 / 20)
+TAKE_SNR_DB = 12.0
+TAKE_LOWPASS_HZ = 9000.0
 
 
 def synthesised_music(seconds: float, rate: int, channels: int, seed: int = 0) -> NDArray[np.float32]:
@@ -52,3 +55,23 @@ def read_music(path: Path, seconds: float, rate: int, channels: int) -> NDArray[
     spread = np.resize(np.arange(samples.shape[0]), channels)
     music: NDArray[np.float32] = samples[spread][:, wanted]
     return music
+
+
+def with_noise(music: NDArray[np.float32], snr_db: float, seed: int = 0) -> NDArray[np.float32]:
+    """`music` [channels, samples] in white noise, different in each channel."""
+    noise = np.random.default_rng(seed).standard_normal(music.shape)
+    scale = float(np.sqrt(np.mean(music.astype(np.float64) ** 2))) * 10 ** (-snr_db / 20)
+    noisy: NDArray[np.float32] = (music + scale * noise).astype(np.float32)
+    return noisy
+
+
+def without_highs(music: NDArray[np.float32], hertz: float, rate: int) -> NDArray[np.float32]:
+    """`music` [channels, samples] without anything above `hertz`."""
+    spectrum = np.fft.rfft(music, axis=-1)
+    spectrum[..., round(hertz * music.shape[-1] / rate) :] = 0.0
+    return np.fft.irfft(spectrum, music.shape[-1], axis=-1).astype(np.float32)
+
+
+def phone_take(music: NDArray[np.float32], rate: int, seed: int = 0) -> NDArray[np.float32]:
+    """`music` [channels, samples] as a poor phone records it: noisy, its highs lost, so that there is much to do."""
+    return without_highs(with_noise(music, TAKE_SNR_DB, seed), TAKE_LOWPASS_HZ, rate)

@@ -1,44 +1,37 @@
-"""The streaming graph as an ONNX file, and that file run hop by hop."""
+"""The streaming graph as an ONNX file in three precisions, and that file run hop by hop."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 import onnxruntime
 import torch
 
+from export.calibration import HopInputs
 from export.hop_runner import Samples
+from export.onnx_precisions import INPUT_NAMES, OUTPUT_NAMES, quantize_products, to_fp16, to_int8
+from export.quiet import kept_quiet
 from export.streaming_graph import StreamingGraph
 
+PRECISIONS = ("fp32", "fp16", "int8")
 OPERATOR_SET = 18
-INPUT_NAMES = ["audio", "controls", "state_0"]
-OUTPUT_NAMES = ["enhanced", "next_state_0"]
+LOG_ERRORS = 3
 
 
-@contextmanager
-def _exporter_kept_quiet() -> Iterator[None]:
-    """The exporter warns of its own deprecations and of packages that it does without."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+@dataclass(frozen=True)
+class StaticRanges:
+    """How an int8 file also quantizes activations: to 8 or 16 bits, in the ranges met in these hops."""
+
+    activation_bits: int
+    hops: Sequence[HopInputs]
 
 
-def write_onnx(graph: StreamingGraph, path: Path, metadata: dict[str, str]) -> None:
-    """Export with static shapes, weights inside the file, and `metadata` among the file's own properties."""
-    with torch.no_grad(), _exporter_kept_quiet():
+def convert_onnx(graph: StreamingGraph) -> onnx.ModelProto:
+    """The graph in float32 with static shapes, each node with the exporter's note of where it comes from."""
+    with torch.no_grad(), kept_quiet():
         program = torch.onnx.export(
             graph.eval(),
             graph.example_inputs(),
@@ -50,15 +43,54 @@ def write_onnx(graph: StreamingGraph, path: Path, metadata: dict[str, str]) -> N
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
-    model = program.model_proto
-    for node in model.graph.node:  # where each node came from is of no use on a phone, and names this machine's paths
+    return program.model_proto
+
+
+def write_onnx(
+    graph: StreamingGraph,
+    path: Path,
+    precision: str,
+    metadata: Mapping[str, str],
+    converted: onnx.ModelProto | None = None,
+    static: StaticRanges | None = None,
+) -> dict[str, str]:
+    """Write `graph` in `precision`, one of PRECISIONS, weights inside the file, `metadata` among its own properties.
+
+    `converted`: what `convert_onnx(graph)` gave, which saves its time where several files are written. `static`:
+    quantize activations too (int8 only). Returns the file's own names of the contract's tensors. Raises ValueError for
+    an unknown precision.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: got '{precision}', wanted one of: {', '.join(PRECISIONS)}")
+    source = convert_onnx(graph) if converted is None else converted
+    model = onnx.ModelProto()
+    if precision == "fp16":
+        model = to_fp16(source)
+    elif precision == "int8":
+        model = to_int8(source) if static is None else quantize_products(source, static.activation_bits, static.hops)
+    else:
+        model.CopyFrom(source)
+    save_onnx(model, path, metadata)
+    return {name: name for name in (*INPUT_NAMES, *OUTPUT_NAMES)}
+
+
+def save_onnx(model: onnx.ModelProto, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a model as it ships: where each node came from is of no use on a phone, and names this machine's paths."""
+    shipped = onnx.ModelProto()
+    shipped.CopyFrom(model)
+    for node in shipped.graph.node:
         del node.metadata_props[:]
-    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
+    for value in (*shipped.graph.input, *shipped.graph.output, *shipped.graph.value_info, *shipped.graph.initializer):
         del value.metadata_props[:]
-    del model.graph.metadata_props[:]
-    onnx.helper.set_model_props(model, metadata)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save_model(model, path, save_as_external_data=False)
+    del shipped.graph.metadata_props[:]
+    onnx.helper.set_model_props(shipped, dict(metadata))
+    onnx.checker.check_model(shipped, full_check=True)
+    onnx.save_model(shipped, path, save_as_external_data=False)
+
+
+def count_onnx_operators(path: Path) -> int:
+    """Nodes in a file."""
+    return len(onnx.load(path).graph.node)
 
 
 class OnnxRunner:
@@ -67,6 +99,7 @@ class OnnxRunner:
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
+        options.log_severity_level = LOG_ERRORS
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         shapes = {tensor.name: tensor.shape for tensor in self._session.get_inputs()}
         self._state_size: int = shapes["state_0"][1]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import onnx
 import pytest
 import torch
 
+from export.onnx_file import OnnxRunner, convert_onnx, write_onnx
+from export.streaming_graph import StreamingGraph
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 
 
@@ -15,3 +18,23 @@ def generator() -> BandSplitGenerator:
     for parameter in made.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     return made.eval()
+
+
+@pytest.fixture(scope="session")
+def graph(generator: BandSplitGenerator) -> StreamingGraph:
+    return StreamingGraph(generator, 1).eval()
+
+
+@pytest.fixture(scope="session")
+def converted(graph: StreamingGraph) -> onnx.ModelProto:
+    """The small graph as `convert_onnx` gives it."""
+    return convert_onnx(graph)
+
+
+@pytest.fixture(scope="session")
+def fp32_runner(
+    graph: StreamingGraph, converted: onnx.ModelProto, tmp_path_factory: pytest.TempPathFactory
+) -> OnnxRunner:
+    path = tmp_path_factory.mktemp("fp32") / "mono.onnx"
+    write_onnx(graph, path, "fp32", {}, converted)
+    return OnnxRunner(path)

@@ -11,17 +11,19 @@ import torch
 
 import studiomic
 from export.__main__ import main
-from export.bundle import write_bundle
+from export.bundle import FileReport, write_bundle
 from export.hop_runner import run_clip
 from export.material import read_music, synthesised_music
+from export.mil_interpreter import runs_coreml
 from export.onnx_file import OnnxRunner
 from export.proof import ParityError, prove_fp32
+from export.prover import ProofPlan
 from export.streaming_graph import StreamingGraph
 from models.checkpoint import load_generator, save_generator
 from models.data.recordings import Recording
 from models.data_card import write_data_card
 from models.generators.band_split import BandSplitGenerator
-from studiomic.manifest import METADATA_KEY, Manifest
+from studiomic.manifest import METADATA_KEY, LossRecord, Manifest, sha256_of
 from tests.support.runners import SkewedRunner
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +31,7 @@ EMBEDDED_WEIGHTS = ROOT / "models" / "weights" / "studio" / "generator.safetenso
 EMBEDDED_BUNDLE = ROOT / "sdk" / "studiomic" / "bundles" / "studio"
 LARGEST_FILE_BYTES = 4_000_000
 SECONDS = 1.5
+PLAN = ProofPlan(seconds=SECONDS, repeats=3, visqol=False)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,8 @@ def checkpoint(generator: BandSplitGenerator, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="module")
 def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("bundles") / "small"
-    main(["--checkpoint", str(checkpoint), "--out", str(out), "--seconds", str(SECONDS)])
+    short = ["--seconds", str(SECONDS), "--repeats", "3", "--no-visqol"]
+    main(["--checkpoint", str(checkpoint), "--out", str(out), "--formats", "onnx", *short])
     return out
 
 
@@ -50,18 +54,29 @@ def test_the_bundle_is_complete_and_its_errors_are_measured(bundle: Path) -> Non
     assert sorted(path.name for path in bundle.iterdir()) == [
         "data_card.csv",
         "manifest.json",
+        "mono.fp16.onnx",
+        "mono.int8.onnx",
         "mono.onnx",
+        "stereo.fp16.onnx",
+        "stereo.int8.onnx",
         "stereo.onnx",
     ]
     manifest = Manifest.read(bundle)
     assert manifest.graph_latency == manifest.hop == 1024
     assert manifest.data_card.licences == {"CC0-1.0": 1}
     for file in manifest.files:
-        assert 0 < file.parity.relative_error < 1e-4
-        assert 0 < file.parity.largest_error < 1e-4
-        assert 0 < file.parity.state_error < 1e-4
+        largest = {"fp32": 1e-4, "fp16": 10 ** (-50 / 20), "int8": 10 ** (-30 / 20)}[file.precision]
+        assert 0 < file.parity.relative_error < largest
+        assert 0 < file.parity.largest_error < largest
+        assert file.parity.state_error > 0
         assert file.parity.runtime.startswith("ONNX Runtime 1.")
-        assert file.parity.seconds == pytest.approx(SECONDS, abs=0.03)
+        repeats = 1 if file.precision == "fp32" else 3
+        assert file.parity.seconds == pytest.approx(repeats * SECONDS, abs=0.06)
+        if file.precision == "int8":
+            assert isinstance(file.parity.loss, LossRecord)
+            assert abs(file.parity.loss.si_sdr_db) <= 0.3
+        else:
+            assert file.parity.loss is None
 
 
 def test_each_file_carries_its_contract_and_no_path_of_the_machine(bundle: Path) -> None:
@@ -111,12 +126,32 @@ def test_the_bypass_is_bit_exact_in_the_graph(bundle: Path) -> None:
 def test_a_graph_that_is_off_is_refused_and_nothing_is_written(
     generator: BandSplitGenerator, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.bundle.OnnxRunner", lambda path: SkewedRunner(OnnxRunner(path), output=1.0003))
+    monkeypatch.setattr("export.formats.OnnxRunner", lambda path: SkewedRunner(OnnxRunner(path), output=1.0003))
     with pytest.raises(
         ParityError, match=r"mono.onnx differs from the generator at controls .*relative error 3\.00e-04"
     ):
-        write_bundle(generator, checkpoint.parent / "data_card.csv", tmp_path / "bad", "bad", SECONDS, None)
+        write_bundle(generator, checkpoint.parent / "data_card.csv", tmp_path / "bad", "bad", PLAN)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_format_and_precision_is_offered_and_no_other(
+    generator: BandSplitGenerator, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = checkpoint.parent / "data_card.csv"
+    with pytest.raises(ValueError, match=r"formats: got onnx, caffe, wanted some of: onnx, tflite, coreml"):
+        write_bundle(generator, card, tmp_path / "bad", "bad", PLAN, formats=["onnx", "caffe"])
+    with pytest.raises(ValueError, match=r"precisions: got none, wanted some of: fp32, fp16, int8"):
+        write_bundle(generator, card, tmp_path / "bad", "bad", PLAN, precisions=[])
+    monkeypatch.setattr("export.bundle.GRAPH_NAMES", {1: "mono"})
+    reports: list[FileReport] = []
+    formats, precisions = ["coreml", "tflite"], ["int8"]
+    write_bundle(generator, card, tmp_path / "b", "b", PLAN, formats, precisions, report=reports.append)
+    assert [report.file.path for report in reports] == ["mono.int8.tflite", "mono.int8.mlpackage"]
+    assert [report.file.sha256 for report in reports] == [
+        sha256_of(tmp_path / "b" / name) for name in ("mono.int8.tflite", "mono.int8.mlpackage")
+    ]
+    assert [report.time is None for report in reports] == [False, not runs_coreml()]
+    assert all(report.operators > 100 and report.bytes > 10_000 for report in reports)
 
 
 def test_the_proof_takes_a_recording(tmp_path: Path) -> None:

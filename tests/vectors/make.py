@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle import write_bundle
+from export.prover import ProofPlan
 from models.data_card import write_data_card
 from studiomic.manifest import sha256_of
 from tests.support.vectors import (
@@ -70,7 +71,7 @@ def write_vectors(folder: Path) -> Index:
     card = folder / "data_card.csv"
     write_data_card(card, [])  # no recording taught it anything
     try:
-        manifest = write_bundle(generator, card, bundle, "fixture", PROOF_SECONDS, None)
+        manifest = write_bundle(generator, card, bundle, "fixture", ProofPlan(seconds=PROOF_SECONDS, visqol=False))
     finally:
         card.unlink()
     graphs = {channels: ReferenceGraph(generator, channels) for channels in CHANNEL_NAMES}
