@@ -28,6 +28,10 @@ def place(path: Path, format: str) -> list[Placement | NotJudged]:
         from export.placement.litert import place_on_litert
 
         return [*place_on_litert(path)]
+    if format == "coreml":
+        from export.placement.coreml import place_on_coreml
+
+        return [*place_on_coreml(path)]
     return [NotJudged(format, f"no rules for files of format '{format}'")]
 
 

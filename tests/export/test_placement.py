@@ -10,8 +10,10 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from export.mil_program import MilProgram, Operation, TensorType
 from export.placement import qualcomm
 from export.placement.__main__ import main, table
+from export.placement.coreml import place_program
 from export.placement.litert import Operator, gpu_refusal, place_on_litert
 from export.placement.mobile import place_on_mobile
 from export.placement.record import NotJudged, Placement, count_partitions
@@ -146,3 +148,24 @@ def test_the_command_goes_over_a_bundle(capsys: pytest.CaptureFixture[str], tmp_
     assert "ONNX Runtime CoreML" in told
     assert main([str(tmp_path)]) != 0
     assert "no bundle" in capsys.readouterr().err
+
+
+def test_the_neural_engine_is_given_float16_alone_and_weights_are_unpacked_beforehand() -> None:
+    single, half = TensorType("fp32", (4,)), TensorType("fp16", (4,))
+    program = MilProgram(
+        inputs=("x",),
+        outputs=("z",),
+        types={"x": single, "w": half, "a": half, "b": half, "z": single},
+        constants={},
+        operations=(
+            Operation("constexpr_affine_dequantize", "w", {}, ("w",)),
+            Operation("cast", "a", {"x": ("x",)}, ("a",)),
+            Operation("mul", "b", {"x": ("a",), "y": ("w",)}, ("b",)),
+            Operation("cast", "z", {"x": ("b",)}, ("z",)),
+        ),
+        metadata={},
+        boundary={"x": single, "z": single},
+    )
+    found = place_program(program)
+    assert (found.operators, found.taken, found.partitions) == (3, 1, 1)
+    assert found.left == {"cast in float32": 2}
