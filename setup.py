@@ -9,7 +9,16 @@ ROOT = Path(__file__).parent
 VERSION = re.findall(r'^__version__ = "(.+)"$', (ROOT / "sdk/studiomic/version.py").read_text(), re.MULTILINE)[0]
 
 TRAIN = ["torch==2.13.0", "safetensors>=0.5", "scipy>=1.13", "soxr>=0.5", "pyroomacoustics>=0.8", "tqdm>=4.66"]
-EXPORT = ["torch==2.13.0", "safetensors>=0.5", "onnx>=1.18", "onnxscript>=0.5"]
+# Ranges are calibrated on music degraded as in training.
+EXPORT = [
+    *TRAIN,
+    "onnx>=1.18",
+    "onnxscript>=0.5",
+    "coremltools>=9.0",
+    "litert-torch>=0.10",
+    "ai-edge-litert>=2.1",
+    "ai-edge-quantizer>=0.10",
+]
 BENCH = ["matplotlib>=3.8", "visqol-python>=3.8", "psutil>=5.9", "soxr>=0.5", "scipy>=1.13"]
 VIDEO = ["av>=14"]
 

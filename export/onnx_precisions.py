@@ -2,9 +2,11 @@
 
 fp16: inputs, outputs, states and the dry path stay in float32, and so does all that leads to the features: in float16 a
 full-scale bass line's rounding fills the quiet highs of the DFT with noise that passes for music, and running
-statistics with time constants of seconds no longer move. (SNR against fp32 on degraded music with one part in float16
-and the rest in float32: DFT 35 to 80 dB, features 41 to 100, any other part above 79.) Casts are put by hand: ONNX
-Runtime's own converter also rounds what passes between two nodes that are both kept in float32.
+statistics with time constants of seconds no longer move. The recurrences stay too: what a state with a memory of many
+hops takes in at each is less than float16's rounding of it, and generators that use long memories lose 10 dB within
+seconds. (SNR against fp32 on degraded music with one part in float16 and the rest in float32: DFT 35 to 80 dB, features
+41 to 100, any other part above 79.) Casts are put by hand: ONNX Runtime's own converter also rounds what passes between
+two nodes that are both kept in float32.
 
 ONNX Runtime on x86 has no float16 arithmetic: it casts to float32 before a node and back after it. There a file's
 rounding is checked, not its arithmetic; only an Arm processor proves that.
@@ -22,7 +24,7 @@ from __future__ import annotations
 
 import ast
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,10 @@ from export.quiet import kept_quiet
 INPUT_NAMES = ("audio", "controls", "state_0")
 OUTPUT_NAMES = ("enhanced", "next_state_0")
 FEATURES = "generator.features"
+RECURRENCE = ".time"
+"""Ends the scope of a block's mixing over time itself, without the matrices in it."""
+MOVES = ("Concat", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
+"""Operators that only move numbers."""
 MATRIX_PARTS = ("generator.encoder", "generator.blocks", "generator.decoder", "generator.bin_mixing")
 """The modules whose matrices are weights; those of the DFT are none: their errors would be tones."""
 LARGEST_INTEGER = 127
@@ -116,26 +122,35 @@ def to_fp16(model: Model, kept: Callable[[Model], set[str]] | None = None) -> Mo
 
 
 def float32_nodes(model: Model) -> set[str]:
-    """The names of the nodes that must stay in float32: what leads to the features, the features, the unpacking and
-    packing of the state, and the dry path.
+    """The names of the nodes that must stay in float32: what leads to the features, the features, the recurrences, the
+    unpacking and packing of the state, and the dry path.
     """
     graph = model.graph
     makers = {output: node for node in graph.node for output in node.output}
-    inputs = {value.name for value in graph.input}
-    kept = {node.name for node in graph.node if _scope_by_use(graph, node) == FEATURES or inputs & set(node.input)}
-    waiting = [name for node in graph.node if node.name in kept for name in node.input]
-    while waiting:  # all that leads there
-        node = makers.get(waiting.pop())
-        if node is not None and node.name not in kept:
+    scopes = {node.name: _scope_by_use(graph, node) for node in graph.node}
+    features = [node for node in graph.node if scopes[node.name] == FEATURES]
+    kept = {node.name for node in features}
+    kept |= _names_leading_to([name for node in features for name in node.input], makers)
+    kept |= {name for name, scope in scopes.items() if scope.endswith(RECURRENCE)}
+    unpacked = {value.name for value in graph.input}
+    for node in graph.node:
+        if unpacked & set(node.input) and node.op_type in MOVES:
+            unpacked |= set(node.output)
             kept.add(node.name)
-            waiting.extend(node.input)
-    waiting = [value.name for value in graph.output]
-    while waiting:  # from the outputs back, as long as it only moves and adds
+    packing = {name: node for name, node in makers.items() if scope_of(node) == "" and node.op_type in (*MOVES, "Add")}
+    return kept | _names_leading_to([value.name for value in graph.output], packing)
+
+
+def _names_leading_to(values: Iterable[str], makers: Mapping[str, NodeProto]) -> set[str]:
+    """The names of those of `makers`, by what they make, that lead to `values` without a gap."""
+    found: set[str] = set()
+    waiting = list(values)
+    while waiting:
         node = makers.get(waiting.pop())
-        if node is not None and scope_of(node) == "" and node.op_type in ("Concat", "Reshape", "Slice", "Add"):
-            kept.add(node.name)
+        if node is not None and node.name not in found:
+            found.add(node.name)
             waiting.extend(node.input)
-    return kept
+    return found
 
 
 def _scope_by_use(graph: onnx.GraphProto, node: NodeProto) -> str:
