@@ -2,9 +2,9 @@
 
 In float16 the head of the graph stays in float32: the analysis DFT, the log magnitudes and their running statistics.
 A float16 DFT buries every bin 60 dB below the loudest in rounding noise, and a running minimum that rises by less than
-half a float16 step a hop never rises. So does the tail: the inverse DFT, whose small factors would leave float16's
-normal range, the overlap-add, the dry path and the packed state. What lies between is float16 in one piece: the
-network and the masks.
+half a float16 step a hop never rises. So do the recurrences, for the same reason: a memory of many hops takes in less
+at each than float16's step, and drifts. And so does the tail: the inverse DFT, whose small factors would leave
+float16's normal range, the overlap-add, the dry path and the packed state. The matrices and the masks are float16.
 
 8 bits are the weights' alone: the program computes as in float16, and the DFT's matrices and the windows stay whole,
 for they are no weights: their errors are tones.
@@ -42,6 +42,8 @@ SMALLEST_COMPRESSED_WEIGHT = 512
 
 _FEATURES_MODULE = "generator.features"
 _INVERSE_DFT_MODULE = "inverse_dft"
+_RECURRENCE_MODULES = ".time"
+"""How the name of a block's mixing over time ends; the matrices in it are modules of their own."""
 _UNCOMPRESSED_BUFFERS = ("dft", "inverse_dft", "analysis_window", "synthesis_window", "generator_features")
 # Operators that only move numbers
 _MOVES = {
@@ -117,9 +119,10 @@ def _convert(graph: StreamingGraph, precision: str) -> Any:
 
 def float32_nodes(program: torch.export.ExportedProgram) -> set[str]:
     """Names of the exported program's nodes that stay in float32: the slices of the inputs, the features and all that
-    they come from, the inverse DFT and all that comes from it."""
+    they come from, the recurrences, the inverse DFT and all that comes from it."""
     nodes = list(program.graph.nodes)
     chosen = _with_ancestors(node for node in nodes if _in_module(node, _FEATURES_MODULE))
+    chosen |= {node for node in nodes if _innermost_module(node).endswith(_RECURRENCE_MODULES)}
     tail: set[Node] = set()
     for node in nodes:
         if _in_module(node, _INVERSE_DFT_MODULE) or tail.intersection(node.all_input_nodes):
@@ -142,6 +145,12 @@ def _in_module(node: Node, name: str) -> bool:
     """Whether the graph's module `name` made the node."""
     stack = node.meta.get("nn_module_stack") or {}
     return any(module == name for module, _ in stack.values())
+
+
+def _innermost_module(node: Node) -> str:
+    """The graph's module that made the node itself."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return next((module for module, _ in reversed(list(stack.values()))), "")
 
 
 def _with_ancestors(nodes: Iterable[Node]) -> set[Node]:
