@@ -69,6 +69,7 @@ class StationarityFeatures(nn.Module):
     """
 
     level_weights: Tensor
+    one: Tensor
 
     def __init__(self, bins: int, frames_per_second: float, level_weights: Tensor) -> None:
         super().__init__()
@@ -79,6 +80,8 @@ class StationarityFeatures(nn.Module):
         self.rise = MINIMUM_RISE_DB_PER_SECOND * NEPERS_PER_DB / frames_per_second
         self.slow_rise = SLOW_MINIMUM_RISE_DB_PER_SECOND * NEPERS_PER_DB / frames_per_second
         self.register_buffer("level_weights", level_weights, persistent=False)
+        # A tensor, for a reciprocal in CoreML adds 1e-4 below the line, where a division does not.
+        self.register_buffer("one", torch.ones(1, 1), persistent=False)
 
     @property
     def state_size(self) -> int:
@@ -96,7 +99,7 @@ class StationarityFeatures(nn.Module):
         range_to_empty = (FILLED_DB - EMPTY_DB) * NEPERS_PER_DB
         shorts, steps, emptiness = [], [], []
         for log, weighted_log in zip(logs.unbind(), weighted.unbind(), strict=True):
-            first_rate = 1.0 / (seen + 1.0)  # a plain mean until the exponential one has enough to go on
+            first_rate = self.one / (seen + 1.0)  # a plain mean until the exponential one has enough to go on
             short = short + (log - short) * first_rate.clamp_min(self.short_rate)
             long_rate = first_rate.clamp_min(self.long_rate)
             mean = mean + (log - mean) * long_rate
