@@ -59,9 +59,11 @@ def tflite_format() -> Format:
         (graph,) = flatbuffer_utils.read_model(str(path)).subgraphs
         return len(graph.operators)
 
-    return Format(
-        "tflite", ".tflite", convert_tflite, write_tflite, lambda path, _: TfliteRunner(path), count_operators, False
-    )
+    def open_quietly(path: Path, _: Names) -> HopRunner:
+        with kept_quiet():  # it tells of its delegate
+            return TfliteRunner(path)
+
+    return Format("tflite", ".tflite", convert_tflite, write_tflite, open_quietly, count_operators, False)
 
 
 def coreml_format() -> Format:

@@ -39,22 +39,27 @@ def control_tracks(hops: int) -> dict[str, Samples]:
     return tracks
 
 
-def prove_fp32(graph: StreamingGraph, runner: HopRunner, music: Samples, what: str) -> ParityRecord:
+def prove_fp32(
+    graph: StreamingGraph, runner: HopRunner, music: Samples, what: str, remembered: dict[str, Samples] | None = None
+) -> ParityRecord:
     """Compare a file with PyTorch on `music` [channels, samples]: its output with the generator over the whole clip,
     under every control track, and its states with the streaming graph, hop by hop, under moving controls.
 
-    Returns the worst errors. Raises ParityError, naming the setting and the errors, where one exceeds the tolerance; a
-    silent or non-finite output cannot pass.
+    `remembered`: the generator's outputs by track, of the same music; filled here, so that the next file need not wait
+    for them. Returns the worst errors. Raises ParityError, naming the setting and the errors, where one exceeds the
+    tolerance; a silent or non-finite output cannot pass.
     """
+    outputs = {} if remembered is None else remembered
     generator, hop = graph.generator, graph.hop
     hops = music.shape[1] // hop
     music = music[:, : hops * hop]
     worst_relative = worst_largest = 0.0
     for name, controls in control_tracks(hops).items():
-        with torch.no_grad():
-            reference = generator(torch.from_numpy(music)[None], torch.from_numpy(controls)[None])[0].numpy()
+        if name not in outputs:
+            with torch.no_grad():
+                outputs[name] = generator(torch.from_numpy(music)[None], torch.from_numpy(controls)[None])[0].numpy()
         enhanced, _ = run_clip(runner, music, controls, hop)
-        ours, wanted = enhanced[:, graph.latency :], reference[:, : hops * hop - graph.latency]
+        ours, wanted = enhanced[:, graph.latency :], outputs[name][:, : hops * hop - graph.latency]
         relative = relative_error(float(np.sum((ours - wanted) ** 2)), float(np.sum(wanted**2)))
         largest = float(np.max(np.abs(ours - wanted)))
         if not (relative < TOLERANCE and largest < TOLERANCE):  # also true of NaN

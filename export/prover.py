@@ -47,18 +47,20 @@ class ProofPlan:
 
 @dataclass
 class Prover:
-    """Proves files of `graph`; remembers what the fp32 file `reference` gave, which reduced precisions are held to."""
+    """Proves files of `graph`; remembers what PyTorch gave, and the fp32 file `reference`, which others are held to."""
 
     graph: StreamingGraph
     reference: HopRunner
     plan: ProofPlan
+    _outputs: dict[bool, dict[str, Samples]] = field(default_factory=dict)
     _long_runs: dict[bool, LongRun] = field(default_factory=dict)
     _figures: list[Figures] = field(default_factory=list)
 
     def prove(self, runner: HopRunner, precision: str, interpreted: bool, what: str) -> ParityRecord:
         """The errors of a file. Raises ParityError, naming it as `what`, where they are too large."""
         if precision == "fp32":
-            return prove_fp32(self.graph, runner, self._music(interpreted), what)
+            outputs = self._outputs.setdefault(interpreted, {})
+            return prove_fp32(self.graph, runner, self._music(interpreted), what, outputs)
         minute = self._take(interpreted)
         if interpreted not in self._long_runs:
             self._long_runs[interpreted] = run_long(self.reference, minute, self.plan.repeats, self.graph.hop)
