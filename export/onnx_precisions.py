@@ -22,13 +22,14 @@ in and dequantizing what comes out of each of 45 products costs more than the in
 want integers. `python -m export.sensitivity` measures; on degraded training music, SNR to fp32 in dB, mean (worst):
 
                      weights in 8 bits   activations in 8 too   activations in 16
-    DFT              38 (26)             26 (14)                33 (21)
-    inverse DFT      76 (61)             31 (17)                67 (56)
-    encoder          77 (64)             53 (38)                71 (58)
-    decoder          78 (67)             64 (55)                73 (64)
-    any other part   above 87 (69)       above 70 (57)          above 83 (67)
-    the network      71 (58)             49 (36)                64 (53)
-    time a hop       as fp32             1.2 of fp32            1.7 of fp32
+    DFT              37 (18)             23 (13)                32 (17)
+    inverse DFT      78 (63)             35 (18)                66 (57)
+    encoder          75 (55)             56 (42)                70 (53)
+    decoder          76 (62)             64 (51)                72 (60)
+    bin mixing       88 (73)             59 (42)                80 (64)
+    any other part   above 84 (65)       above 64 (49)          above 78 (59)
+    the network      70 (54)             51 (38)                66 (49)
+    time a hop       as fp32             1.2 of fp32            1.7 to 2 of fp32
 
 So all of the network is stored in 8 bits, the DFTs are not, and where activations are quantized the encoder is what is
 heard first: its inputs are logarithms of all levels at once.

@@ -23,6 +23,8 @@ INTERPRETED_SHARE = 0.1
 """Of the music that a file meets which is interpreted, operator by operator, and is ten times as slow."""
 SYNTHESISED_SECONDS = 8.0
 """Of each synthesised scenario; ViSQOL takes its time."""
+LEAST_INTERPRETED_SECONDS = 1.5
+"""Where more is asked for: ten times less would end before states have settled."""
 TIMING_ROUNDS = 9
 TIMING_HOPS = 30
 
@@ -74,7 +76,9 @@ class Prover:
 
     def _music(self, interpreted: bool) -> Samples:
         rate, channels = self.graph.generator.config.sample_rate, self.graph.channels
-        seconds = self.plan.seconds * (INTERPRETED_SHARE if interpreted and not self.plan.full else 1.0)
+        seconds = self.plan.seconds
+        if interpreted and not self.plan.full:
+            seconds = min(seconds, max(INTERPRETED_SHARE * seconds, LEAST_INTERPRETED_SECONDS))
         seconds = max(seconds, 2 * self.graph.hop / rate)  # the first hop of output is the delay's
         if self.plan.audio is None:
             return synthesised_music(seconds, rate, channels)

@@ -24,10 +24,10 @@ from studiomic.manifest import LossRecord, ParityRecord
 LEAST_SNR_DB = {"fp16": 50.0, "int8": 30.0}
 """To fp32, by precision; int8 is then judged by the figures."""
 LARGEST_DRIFT_DB = 1.0
-"""By which the last minute may be worse than the second."""
-SETTLED = 1
-"""The first minute starts from nothing: neither statistics nor their errors have settled."""
-FEWEST_MINUTES = SETTLED + 2
+"""By which the last minute may be worse than the first that has settled."""
+SETTLING_SECONDS = 5.0
+"""The longest memory: before it has passed, neither states nor their errors have settled."""
+FEWEST_MINUTES = 3
 INT8_SI_SDR_LOSS_DB = 0.3
 INT8_VISQOL_LOSS = 0.05
 SINE_HERTZ = 997.0
@@ -100,9 +100,11 @@ def prove_reduced(
         raise ParityError(
             f"{what} gives numbers that are not finite within {len(snr_db)} minutes. Nothing was written."
         )
-    if snr_db[-1] < snr_db[SETTLED] - LARGEST_DRIFT_DB:
+    rate = graph.generator.config.sample_rate
+    settled = min(math.ceil(SETTLING_SECONDS * rate / theirs.enhanced.shape[2]), len(snr_db) - 2)
+    if snr_db[-1] < snr_db[settled] - LARGEST_DRIFT_DB:
         raise ParityError(
-            f"{what} drifts: SNR to fp32 {snr_db[SETTLED]:.1f} dB in the second and {snr_db[-1]:.1f} dB in the last of "
+            f"{what} drifts: SNR to fp32 {snr_db[settled]:.1f} dB once settled and {snr_db[-1]:.1f} dB in the last of "
             f"{len(snr_db)} minutes, wanted at most {LARGEST_DRIFT_DB:g} dB less. Nothing was written."
         )
     if not min(snr_db) > least_snr_db:
@@ -121,7 +123,7 @@ def prove_reduced(
         energy += float(np.sum(their_minute**2))
         largest = max(largest, float(np.max(np.abs(difference))))
     return ParityRecord(
-        seconds=theirs.enhanced.shape[0] * theirs.enhanced.shape[2] / graph.generator.config.sample_rate,
+        seconds=theirs.enhanced.shape[0] * theirs.enhanced.shape[2] / rate,
         relative_error=relative_error(squared_error, energy),
         largest_error=largest,
         state_error=errors.worst,
