@@ -257,7 +257,7 @@ class Trainer:
         """Train until the minutes are used up, with a checkpoint and a row of the curve every few minutes."""
         bar = tqdm(
             total=round(self.options.minutes, 2),
-            initial=round(self.minutes, 2),
+            initial=round(min(self.minutes, self.options.minutes), 2),
             unit="min",
             bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} min [{postfix}]",
         )

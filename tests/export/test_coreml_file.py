@@ -140,17 +140,17 @@ def test_precisions_are_what_they_say(packages: Packages) -> None:
     assert sizes["int8"] < LARGEST_SHARE_OF_FLOAT32 * sizes["fp16"]
 
 
-def test_float16_keeps_head_and_tail_in_float32(packages: Packages) -> None:
+def test_float16_keeps_head_recurrences_and_tail_in_float32(packages: Packages) -> None:
     program = read_program(packages.paths["fp16"])
     for kind, wanted in {
-        "log": "fp32",
-        "avg_pool": "fp32",
-        "silu": "fp16",
-        "layer_norm": "fp16",
-        "exp": "fp16",
+        "log": {"fp32"},
+        "avg_pool": {"fp32"},
+        "silu": {"fp32", "fp16"},  # the recurrence's gate, the mixing across bands and channels
+        "layer_norm": {"fp16"},
+        "exp": {"fp16"},
     }.items():
         made = {program.types[o.outputs[0]].dtype for o in program.operations if o.kind == kind}
-        assert made == {wanted}, kind
+        assert made == wanted, kind
 
 
 def dtypes_of(program: MilProgram) -> set[str]:
