@@ -27,15 +27,13 @@ import numpy as np
 import torch
 from torch.fx import Node
 
+from export.hop_runner import INPUT_NAMES, OUTPUT_NAMES, check_precision
 from export.mil_program import SPECIFICATION, WEIGHTS
 from export.quiet import kept_quiet
 from export.streaming_graph import StreamingGraph
 
-PRECISIONS = ("fp32", "fp16", "int8")
 FORMAT = "coreml"
 SUFFIX = ".mlpackage"
-INPUT_NAMES = ("audio", "controls", "state_0")
-OUTPUT_NAMES = ("enhanced", "next_state_0")
 
 SMALLEST_COMPRESSED_WEIGHT = 512
 """Numbers in a weight below which 8 bits would save nothing worth an operator."""
@@ -65,12 +63,10 @@ _CONVERSION_DATE = "com.github.apple.coremltools.conversion_date"
 def write_coreml(graph: StreamingGraph, path: Path, precision: str, metadata: Mapping[str, str]) -> dict[str, str]:
     """Write `graph` as the package `path` (ending in .mlpackage), whole or not at all; one that is there is replaced.
 
-    `precision`: one of PRECISIONS. `metadata` becomes the package's own user-defined metadata. Needs iOS 16 or
-    macOS 13 to run. Inputs and outputs are float32. Returns the package's own name of each of the contract's tensors.
+    `metadata` becomes the package's own user-defined metadata. Needs iOS 16 or macOS 13 to run. Inputs and outputs are float32. Returns the package's own name of each of the contract's tensors.
     Raises ValueError for an unknown precision or another suffix.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision: got '{precision}', wanted one of: {', '.join(PRECISIONS)}")
+    check_precision(precision)
     if path.suffix != SUFFIX:
         raise ValueError(f"path: got {path.name}, wanted a name that ends in {SUFFIX}")
     with kept_quiet():

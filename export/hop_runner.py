@@ -7,6 +7,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from studiomic.manifest import PRECISIONS
+
+INPUT_NAMES = ("audio", "controls", "state_0")
+OUTPUT_NAMES = ("enhanced", "next_state_0")
+"""The contract's tensors, in their order."""
+
 Samples = NDArray[np.float32]
 
 
@@ -23,6 +29,12 @@ class HopRunner(Protocol):
 
     def hop(self, audio: Samples, controls: Samples, state: Samples) -> tuple[Samples, Samples]:
         """audio [channels, hop], controls [1, 3], state [1, size] to enhanced [channels, hop] and the next state."""
+
+
+def check_precision(precision: str) -> None:
+    """Raise ValueError unless a graph file may be in `precision`."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: got '{precision}', wanted one of: {', '.join(PRECISIONS)}")
 
 
 def run_clip(runner: HopRunner, audio: Samples, controls: Samples, hop: int) -> tuple[Samples, Samples]:

@@ -11,12 +11,11 @@ import onnxruntime
 import torch
 
 from export.calibration import HopInputs
-from export.hop_runner import Samples
-from export.onnx_precisions import INPUT_NAMES, OUTPUT_NAMES, quantize_products, to_fp16, to_int8
+from export.hop_runner import INPUT_NAMES, OUTPUT_NAMES, Samples, check_precision
+from export.onnx_precisions import quantize_products, to_fp16, to_int8
 from export.quiet import kept_quiet
 from export.streaming_graph import StreamingGraph
 
-PRECISIONS = ("fp32", "fp16", "int8")
 OPERATOR_SET = 18
 LOG_ERRORS = 3
 
@@ -54,14 +53,13 @@ def write_onnx(
     converted: onnx.ModelProto | None = None,
     static: StaticRanges | None = None,
 ) -> dict[str, str]:
-    """Write `graph` in `precision`, one of PRECISIONS, weights inside the file, `metadata` among its own properties.
+    """Write `graph` in `precision`, weights inside the file, `metadata` among its own properties.
 
     `converted`: what `convert_onnx(graph)` gave, which saves its time where several files are written. `static`:
     quantize activations too (int8 only). Returns the file's own names of the contract's tensors. Raises ValueError for
     an unknown precision.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision: got '{precision}', wanted one of: {', '.join(PRECISIONS)}")
+    check_precision(precision)
     source = convert_onnx(graph) if converted is None else converted
     model = onnx.ModelProto()
     if precision == "fp16":

@@ -49,10 +49,9 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from export.calibration import HopInputs
+from export.hop_runner import INPUT_NAMES
 from export.quiet import kept_quiet
 
-INPUT_NAMES = ("audio", "controls", "state_0")
-OUTPUT_NAMES = ("enhanced", "next_state_0")
 FEATURES = "generator.features"
 RECURRENCE = ".time"
 """Ends the scope of a block's mixing over time itself, without the matrices in it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ class Prover:
     plan: ProofPlan
     _outputs: dict[bool, dict[str, Samples]] = field(default_factory=dict)
     _long_runs: dict[bool, LongRun] = field(default_factory=dict)
-    _figures: list[Figures] = field(default_factory=list)
+    _pieces: dict[bool, Samples] = field(default_factory=dict)
 
     def prove(self, runner: HopRunner, precision: str, interpreted: bool, what: str) -> ParityRecord:
         """The errors of a file. Raises ParityError, naming it as `what`, where they are too large."""
@@ -69,12 +70,16 @@ class Prover:
         theirs = self._long_runs[interpreted]
         record = prove_reduced(self.graph, self.reference, runner, precision, minute, theirs, what)
         if precision == "int8":
-            meter = self._meter()
-            self._figures = self._figures or meter.measure(self.reference)
-            record = require_int8(record, meter.worst_loss(self._figures, meter.measure(runner)), what)
+            figures = self._meter.measure(runner)
+            record = require_int8(record, self._meter.worst_loss(self._reference_figures, figures), what)
         return record
 
     def _music(self, interpreted: bool) -> Samples:
+        if interpreted not in self._pieces:
+            self._pieces[interpreted] = self._make_music(interpreted)
+        return self._pieces[interpreted]
+
+    def _make_music(self, interpreted: bool) -> Samples:
         rate, channels = self.graph.generator.config.sample_rate, self.graph.channels
         seconds = self.plan.seconds
         if interpreted and not self.plan.full:
@@ -89,6 +94,7 @@ class Prover:
         music = self._music(interpreted)
         return music if self.plan.audio is not None else phone_take(music, self.graph.generator.config.sample_rate)
 
+    @cached_property
     def _meter(self) -> FigureMeter:
         rate = self.graph.generator.config.sample_rate
         clips: Sequence[ScenarioClip]
@@ -98,6 +104,10 @@ class Prover:
             clips = read_scenarios(self.plan.scenarios, rate, self.plan.full)
         with_visqol = self.plan.visqol and self.graph.channels == 1
         return FigureMeter(clips, self.graph.channels, self.graph.hop, self.graph.latency, rate, with_visqol)
+
+    @cached_property
+    def _reference_figures(self) -> list[Figures]:
+        return self._meter.measure(self.reference)
 
 
 @dataclass(frozen=True)

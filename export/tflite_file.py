@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from export.factored_dft import FactoredDft
-from export.hop_runner import Samples
+from export.hop_runner import Samples, check_precision
 from export.quiet import kept_quiet
 from export.streaming_graph import StreamingGraph
 from studiomic.runtimes.tflite import TfliteInterpreter
 
-PRECISIONS = ("fp32", "fp16", "int8")
 INTEGER_BITS = 8
 SMALLEST_MATRIX = 1024
 """Elements: below that a matrix is kept as it is, for a step that turns it back would cost more than it saves."""
@@ -64,13 +63,12 @@ def convert_tflite(graph: StreamingGraph) -> bytes:
 def write_tflite(
     graph: StreamingGraph, path: Path, precision: str, metadata: Mapping[str, str], converted: bytes | None = None
 ) -> dict[str, str]:
-    """Write `graph` with weights in `precision`, one of PRECISIONS, and `metadata` in the file's table of metadata.
+    """Write `graph` with weights in `precision`, and `metadata` in the file's table of metadata.
 
     `converted`: what `convert_tflite(graph)` gave, which saves its time where several files are written. Returns the
     file's own names, those in its signature, of the contract's tensors. Raises ValueError for an unknown precision.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision: got '{precision}', wanted one of: {', '.join(PRECISIONS)}")
+    check_precision(precision)
     from ai_edge_litert.tools import flatbuffer_utils
 
     content = convert_tflite(graph) if converted is None else converted

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from studiomic.errors import BundleCorruptError, BundleNotFoundError, InvalidOptionError
-from studiomic.manifest import MANIFEST_NAME, GraphFile, Manifest, sha256_of
-from studiomic.runtimes import FORMATS, open_runtime
+from studiomic.manifest import GRAPH_FORMATS, MANIFEST_NAME, GraphFile, Manifest, sha256_of
+from studiomic.runtimes import open_runtime
 from studiomic.runtimes.base import GraphSource, Runtime
 
 DEFAULT_BUNDLE = "studio"
@@ -57,8 +57,8 @@ class Bundle:
         for file in files:
             if (file.channels, file.format, file.precision) == (channels, format, precision):
                 return file
-        if format not in FORMATS:
-            raise InvalidOptionError(f"backend: got {format!r}, wanted one of: {', '.join(FORMATS)}")
+        if format not in GRAPH_FORMATS:
+            raise InvalidOptionError(f"backend: got {format!r}, wanted one of: {', '.join(GRAPH_FORMATS)}")
         offered = ", ".join(sorted(f"{file.format} {file.precision} ({file.channels} channels)" for file in files))
         raise InvalidOptionError(
             f"bundle '{self.manifest.name}': got a request for {format} {precision} ({channels} channels), wanted one "

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from export.coreml_file import INPUT_NAMES, OUTPUT_NAMES, PRECISIONS, write_coreml
+from export.coreml_file import write_coreml
 from export.graph_runner import GraphRunner
-from export.hop_runner import HopRunner, run_clip
+from export.hop_runner import INPUT_NAMES, OUTPUT_NAMES, HopRunner, run_clip
 from export.material import synthesised_music
 from export.mil_interpreter import InterpretedCoreml, RealCoreml, open_coreml, runs_coreml
 from export.mil_program import MilProgram, read_program
 from export.quiet import kept_quiet
 from export.streaming_graph import StreamingGraph
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
-from studiomic.manifest import METADATA_KEY, sha256_of
+from studiomic.manifest import METADATA_KEY, PRECISIONS, sha256_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = '{"contract_version":1}'

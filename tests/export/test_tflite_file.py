@@ -17,8 +17,9 @@ from export.material import synthesised_music
 from export.proof import moving_controls
 from export.quiet import kept_quiet
 from export.streaming_graph import StreamingGraph
-from export.tflite_file import PRECISIONS, TfliteRunner, convert_tflite, write_tflite
+from export.tflite_file import TfliteRunner, convert_tflite, write_tflite
 from models.generators.band_split import BandSplitGenerator
+from studiomic.manifest import PRECISIONS
 from studiomic.runtimes.tflite_metadata import read_metadata
 
 ROOT = Path(__file__).resolve().parents[2]

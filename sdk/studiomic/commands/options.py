@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from studiomic.audio_checks import ChannelGroups
 from studiomic.controls import Controls
 from studiomic.errors import InvalidLayoutError
-from studiomic.manifest import PRECISIONS
-from studiomic.runtimes import FORMATS
+from studiomic.manifest import GRAPH_FORMATS, PRECISIONS
 
 if TYPE_CHECKING:
     from studiomic.bundle import Bundle
@@ -52,7 +51,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--backend",
         default="onnx",
         metavar="NAME",
-        help=f"what runs the graph: {', '.join(FORMATS)} (default: onnx; tflite needs: pip install "
+        help=f"what runs the graph: {', '.join(GRAPH_FORMATS)} (default: onnx; tflite needs: pip install "
         "'studiomic[tflite]', coreml a Mac and: pip install 'studiomic[coreml]')",
     )
     group.add_argument(

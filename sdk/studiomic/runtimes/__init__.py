@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from studiomic.errors import InvalidOptionError
+from studiomic.manifest import GRAPH_FORMATS
 from studiomic.runtimes.base import GraphSource, Runtime
-
-FORMATS = ("onnx", "tflite", "coreml")
-"""The formats of graph files that this version of studiomic can run, by the names of their back ends."""
 
 
 def open_runtime(format: str, source: GraphSource, threads: int, providers: Sequence[str] | None = None) -> Runtime:
@@ -36,4 +34,4 @@ def open_runtime(format: str, source: GraphSource, threads: int, providers: Sequ
         from studiomic.runtimes.coreml import CoremlRuntime
 
         return CoremlRuntime(source, threads)
-    raise InvalidOptionError(f"backend: got '{format}', wanted one of: {', '.join(FORMATS)}")
+    raise InvalidOptionError(f"backend: got '{format}', wanted one of: {', '.join(GRAPH_FORMATS)}")

@@ -11,15 +11,16 @@ import numpy as np
 
 from studiomic.errors import BundleCorruptError, InvalidOptionError, RuntimeFailureError
 from studiomic.extras import require
-from studiomic.manifest import METADATA_KEY, GraphTensors
-from studiomic.runtimes.base import GraphSource, Tensor, zero_states
+from studiomic.manifest import METADATA_KEY
+from studiomic.runtimes.base import GraphSource, Tensor
 from studiomic.runtimes.verification import check_embedded_contract, check_tensors, first_line
+from studiomic.runtimes.verified import VerifiedRuntime
 
 COMPUTE_UNITS = ("CPU_ONLY", "CPU_AND_NE", "CPU_AND_GPU", "ALL")
 """Where CoreML may run a graph; the processor alone gives the same numbers on every machine."""
 
 
-class CoremlRuntime:
+class CoremlRuntime(VerifiedRuntime):
     """A package in CoreML; opening it verifies the tensors and the metadata in it against the manifest.
 
     CoreML chooses its threads itself: `threads` is without effect. Raises RuntimeFailureError on other systems than
@@ -35,7 +36,6 @@ class CoremlRuntime:
                 "from Python; here use the backend 'onnx' or 'tflite'"
             )
         coremltools = require("coremltools", "coreml", f"running {source.path.name}")
-        self._name = f"CoreML (coremltools {coremltools.__version__}, {compute_units})"
         try:
             with warnings.catch_warnings():
                 # coremltools only warns of a package that CoreML cannot compile
@@ -53,31 +53,11 @@ class CoremlRuntime:
         description = self._model.get_spec().description
         check_tensors(source, _kinds(description.input), _kinds(description.output), float32="FLOAT32")
         check_embedded_contract(source, self._model.user_defined_metadata.get(METADATA_KEY))
-        self._graph = source.graph
-        self._input_names = [source.file.names[tensor.name] for tensor in source.graph.inputs]
-        self._output_names = [source.file.names[tensor.name] for tensor in source.graph.outputs]
+        super().__init__(source, f"CoreML (coremltools {coremltools.__version__}, {compute_units})")
 
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def graph(self) -> GraphTensors:
-        return self._graph
-
-    def initial_states(self) -> list[Tensor]:
-        return zero_states(self._graph)
-
-    def run(self, audio: Tensor, controls: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        try:
-            made = self._model.predict(dict(zip(self._input_names, (audio, controls, *states), strict=True)))
-            enhanced, *next_states = (np.array(made[name], dtype=np.float32) for name in self._output_names)
-        except Exception as error:
-            raise RuntimeFailureError(
-                f"{self._name} failed while running a hop: {first_line(error)}; wanted enhanced samples; reset the "
-                "stream, and report this if it stays"
-            ) from error
-        return enhanced, next_states
+    def _call(self, feeds: dict[str, Tensor]) -> Iterable[Tensor]:
+        made = self._model.predict(feeds)
+        return [np.array(made[name], dtype=np.float32) for name in self._output_names]
 
 
 def _kinds(features: Iterable[Any]) -> dict[str, tuple[str, list[int]]]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from studiomic.errors import BundleCorruptError, InvalidOptionError, MissingExtraError, RuntimeFailureError
-from studiomic.manifest import METADATA_KEY, GraphTensors
-from studiomic.runtimes.base import GraphSource, Tensor, zero_states
+from studiomic.errors import BundleCorruptError, InvalidOptionError, MissingExtraError
+from studiomic.manifest import METADATA_KEY
+from studiomic.runtimes.base import GraphSource, Tensor
 from studiomic.runtimes.verification import check_embedded_contract, check_tensors, first_line
+from studiomic.runtimes.verified import VerifiedRuntime
 
 CPU_PROVIDER = "CPUExecutionProvider"
 _SEVERITY_ERROR = 3
 
 
-class OnnxRuntime:
+class OnnxRuntime(VerifiedRuntime):
     """A graph in ONNX Runtime; opening it verifies the tensors and the metadata in the file against the manifest.
 
     providers: execution providers by ONNX Runtime's names, the first one that can take an operator runs it; the CPU
@@ -55,33 +56,11 @@ class OnnxRuntime:
             source, _kinds(self._session.get_inputs()), _kinds(self._session.get_outputs()), float32="tensor(float)"
         )
         check_embedded_contract(source, self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY))
-        names = source.file.names
-        self._graph = source.graph
-        self._input_names = [names[tensor.name] for tensor in source.graph.inputs]
-        self._output_names = [names[tensor.name] for tensor in source.graph.outputs]
-        self._name = f"ONNX Runtime {onnxruntime.__version__}"
+        super().__init__(source, f"ONNX Runtime {onnxruntime.__version__}")
 
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def graph(self) -> GraphTensors:
-        return self._graph
-
-    def initial_states(self) -> list[Tensor]:
-        return zero_states(self._graph)
-
-    def run(self, audio: Tensor, controls: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        feeds = dict(zip(self._input_names, (audio, controls, *states), strict=True))
-        try:
-            enhanced, *next_states = self._session.run(self._output_names, feeds)
-        except Exception as error:
-            raise RuntimeFailureError(
-                f"{self._name} failed while running a hop: {first_line(error)}; wanted enhanced samples; "
-                "reset the stream, and report this if it stays"
-            ) from error
-        return enhanced, next_states
+    def _call(self, feeds: dict[str, Tensor]) -> Iterable[Tensor]:
+        outputs: list[Tensor] = self._session.run(self._output_names, feeds)
+        return outputs
 
 
 def _kinds(nodes: Any) -> dict[str, tuple[str, list[int]]]:

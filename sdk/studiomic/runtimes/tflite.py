@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from studiomic.errors import BundleCorruptError, MissingExtraError, RuntimeFailureError
+from studiomic.errors import BundleCorruptError, MissingExtraError
 from studiomic.extras import require
-from studiomic.manifest import METADATA_KEY, GraphTensors
-from studiomic.runtimes.base import GraphSource, Tensor, zero_states
+from studiomic.manifest import METADATA_KEY
+from studiomic.runtimes.base import GraphSource, Tensor
 from studiomic.runtimes.tflite_metadata import read_metadata
 from studiomic.runtimes.verification import check_embedded_contract, check_tensors, first_line
+from studiomic.runtimes.verified import VerifiedRuntime
 
 PACKAGES = {"ai_edge_litert": "LiteRT", "tflite_runtime": "TensorFlow Lite"}
 """Python packages that bring the interpreter, the maintained one first, and what they call themselves."""
@@ -70,13 +71,15 @@ class TfliteInterpreter:
             return {name: self._interpreter.get_tensor(tensor.index) for name, tensor in self.outputs.items()}
 
 
-class TfliteRuntime:
+class TfliteRuntime(VerifiedRuntime):
     """A graph in the TFLite interpreter; opening it verifies the tensors and the metadata in the file against the
     manifest.
 
     ai-edge-litert refuses a damaged file; tflite-runtime trusts what it is given, so that the file's hash and its
     metadata are all that stands before it.
     """
+
+    _failures = (ValueError, RuntimeError)
 
     def __init__(self, source: GraphSource, threads: int) -> None:
         _package(f"running {source.path.name}")
@@ -91,31 +94,11 @@ class TfliteRuntime:
         check_tensors(
             source, _kinds(self._interpreter.inputs), _kinds(self._interpreter.outputs), float32=np.dtype("f4").name
         )
-        self._graph = source.graph
-        self._input_names = [source.file.names[tensor.name] for tensor in source.graph.inputs]
-        self._output_names = [source.file.names[tensor.name] for tensor in source.graph.outputs]
+        super().__init__(source, self._interpreter.name)
 
-    @property
-    def name(self) -> str:
-        return self._interpreter.name
-
-    @property
-    def graph(self) -> GraphTensors:
-        return self._graph
-
-    def initial_states(self) -> list[Tensor]:
-        return zero_states(self._graph)
-
-    def run(self, audio: Tensor, controls: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        try:
-            outputs = self._interpreter.run(dict(zip(self._input_names, (audio, controls, *states), strict=True)))
-        except (ValueError, RuntimeError) as error:
-            raise RuntimeFailureError(
-                f"{self.name} failed while running a hop: {first_line(error)}; wanted enhanced samples; "
-                "reset the stream, and report this if it stays"
-            ) from error
-        enhanced, *next_states = (outputs[name] for name in self._output_names)
-        return enhanced, next_states
+    def _call(self, feeds: dict[str, Tensor]) -> Iterable[Tensor]:
+        outputs = self._interpreter.run(feeds)
+        return [outputs[name] for name in self._output_names]
 
 
 def _package(purpose: str) -> tuple[ModuleType, ModuleType]:
