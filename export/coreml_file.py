@@ -63,7 +63,8 @@ _CONVERSION_DATE = "com.github.apple.coremltools.conversion_date"
 def write_coreml(graph: StreamingGraph, path: Path, precision: str, metadata: Mapping[str, str]) -> dict[str, str]:
     """Write `graph` as the package `path` (ending in .mlpackage), whole or not at all; one that is there is replaced.
 
-    `metadata` becomes the package's own user-defined metadata. Needs iOS 16 or macOS 13 to run. Inputs and outputs are float32. Returns the package's own name of each of the contract's tensors.
+    `metadata` becomes the package's own user-defined metadata. Needs iOS 16 or macOS 13 to run.
+    Inputs and outputs are float32. Returns the package's own name of each of the contract's tensors.
     Raises ValueError for an unknown precision or another suffix.
     """
     check_precision(precision)
