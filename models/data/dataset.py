@@ -11,7 +11,16 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from models.data.degradations import Samples
-from models.data.material import EQUALISER_SHARE, LARGEST_SPEED, QUIETEST_RMS, Material, equalise, stretch
+from models.data.material import (
+    DULL_SHARE,
+    EQUALISER_SHARE,
+    LARGEST_SPEED,
+    QUIETEST_RMS,
+    Material,
+    dull,
+    equalise,
+    stretch,
+)
 from models.data.recipes import Recipe
 from models.data.recordings import NYQUIST, SAMPLE_RATE
 
@@ -76,6 +85,8 @@ class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
                 break
         if random.random() < EQUALISER_SHARE:
             clean = equalise(clean, random)
+        if random.random() < DULL_SHARE:
+            clean = dull(clean, random)
         level = 10 ** (random.uniform(*LEVEL_DBFS) / 20)
         clean = clean * (level / max(float(np.std(clean)), QUIETEST_RMS)) * random.choice([-1.0, 1.0])
         clean = clean * min(1.0, LOUDEST_PEAK / max(float(np.max(np.abs(clean))), QUIETEST_RMS))

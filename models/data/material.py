@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import butter, sosfilt
 
 from models.data.degradations import Samples
 from models.data.recordings import NYQUIST, SAMPLE_RATE, as_float
@@ -17,6 +18,9 @@ SPEED_SHARE = 0.35
 LARGEST_SPEED = 1.25
 EQUALISER_SHARE = 0.3
 EQUALISER_DB = 6.0
+DULL_SHARE = 0.12
+DULL_FROM_HZ = (300.0, 6000.0)
+DULL_ORDERS = (1, 2)  # 6 or 12 dB an octave: as instruments and rooms fall off, far gentler than what cuts a band
 SECOND_NOISE_SHARE = 0.25
 QUIETEST_RMS = 1e-4
 
@@ -44,6 +48,16 @@ def equalise(samples: Samples, random: np.random.Generator) -> Samples:
         np.log(np.maximum(hertz, knots[0])), np.log(knots), random.uniform(-1, 1, len(knots)) * EQUALISER_DB
     )
     return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples)).astype(np.float32)
+
+
+def dull(samples: Samples, random: np.random.Generator) -> Samples:
+    """Music that is dull by nature, [samples]: it falls off gently, and nothing of it is missing."""
+    low, high = np.log(DULL_FROM_HZ)
+    sections = butter(
+        int(random.choice(DULL_ORDERS)), np.exp(random.uniform(low, high)), "lowpass", fs=SAMPLE_RATE, output="sos"
+    )
+    fallen: Samples = sosfilt(sections, samples).astype(np.float32)
+    return fallen
 
 
 @dataclass(frozen=True)

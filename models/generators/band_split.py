@@ -38,6 +38,9 @@ LARGEST_COPY_GAIN = 2.0
 MASK_DEAD_ZONE = 0.3
 # At most 14 dB are taken: a spectral floor, as in Berouti et al. 1979, for deeper holes sound worse than the noise did.
 LARGEST_MASK = 0.8
+# In training a share inside the dead zone still feels this much of the gradient beyond it (a straight-through
+# estimator: Bengio, Leonard and Courville 2013, arXiv 1308.3432): a mask that fell asleep there would never wake.
+DEAD_ZONE_GRADIENT = 0.2
 COPY_DEAD_ZONE = 0.03  # a gain that only hovers near zero is none: quiet highs of clean music stay as they are
 LARGEST_LOGIT = 10.0  # exp stays within half precision
 # Start near a bystander, just outside the dead zones, where there is a gradient to follow.
@@ -78,9 +81,14 @@ class Gains:
     copies: Tensor
 
 
-def _mask(share: Tensor) -> Tensor:
-    """What is taken of a bin, by the share of it that is thought unwanted."""
-    return ((share - MASK_DEAD_ZONE) / (1.0 - MASK_DEAD_ZONE)).clamp(0.0, LARGEST_MASK)
+def mask_of(share: Tensor, training: bool) -> Tensor:
+    """What is taken of a bin, by the share of it that is thought unwanted; `training` changes gradients only."""
+    taken = (share - MASK_DEAD_ZONE) / (1.0 - MASK_DEAD_ZONE)
+    mask = taken.clamp(0.0, LARGEST_MASK)
+    if not training:
+        return mask
+    asleep = DEAD_ZONE_GRADIENT * taken.clamp_max(0.0)
+    return mask + (asleep - asleep.detach())
 
 
 class BandEncoder(nn.Module):
@@ -304,8 +312,8 @@ class BandSplitGenerator(nn.Module):
         reverberation = torch.exp(reverberation_logit.clamp_max(LARGEST_LOGIT))
         total = 1.0 + noise + reverberation
         return Gains(
-            noise=_mask(noise / total),
-            reverberation=_mask(reverberation / total),
+            noise=mask_of(noise / total, self.training),
+            reverberation=mask_of(reverberation / total, self.training),
             copies=empty * torch.relu(LARGEST_COPY_GAIN * torch.sigmoid(copies) - COPY_DEAD_ZONE),
         )
 

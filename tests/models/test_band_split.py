@@ -5,7 +5,14 @@ import pytest
 import torch
 from scipy.signal import firwin
 
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator, BinMixing
+from models.generators.band_split import (
+    DEAD_ZONE_GRADIENT,
+    MASK_DEAD_ZONE,
+    BandSplitConfig,
+    BandSplitGenerator,
+    BinMixing,
+    mask_of,
+)
 from models.generators.bands import BandGroup, BandLayout
 from models.generators.features import (
     FEATURES_PER_BIN,
@@ -215,3 +222,17 @@ def test_extension_leaves_bands_that_are_not_empty_exactly(generator: BandSplitG
 def test_a_layout_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="covers 1024 bins, the window gives 512"):
         BandSplitGenerator(BandSplitConfig(window=1024))
+
+
+def test_a_mask_in_its_dead_zone_is_zero_and_can_still_be_trained() -> None:
+    asleep = torch.full((4,), 0.5 * MASK_DEAD_ZONE, requires_grad=True)
+    mask = mask_of(asleep, training=True)
+    assert torch.equal(mask, mask_of(asleep, training=False))
+    assert not mask.any()
+    mask.sum().backward()
+    assert asleep.grad is not None
+    assert torch.allclose(asleep.grad, torch.full((4,), DEAD_ZONE_GRADIENT / (1.0 - MASK_DEAD_ZONE)))
+    awake = torch.full((4,), 0.5, requires_grad=True)
+    mask_of(awake, training=True).sum().backward()
+    assert awake.grad is not None
+    assert torch.allclose(awake.grad, torch.full((4,), 1.0 / (1.0 - MASK_DEAD_ZONE)))

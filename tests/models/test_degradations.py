@@ -6,7 +6,7 @@ import torch
 
 from models.data.dataset import DegradedMusic, collate
 from models.data.degradations import DegradedClip, Samples
-from models.data.material import Material
+from models.data.material import DULL_FROM_HZ, DULL_ORDERS, Material, dull
 from models.data.noise import a_weighted_power, clicks, coloured, hum, synthetic_noise
 from models.data.recipes import DEFAULT_RECIPE, Recipe
 from models.data.recordings import SAMPLE_RATE
@@ -221,6 +221,24 @@ def test_the_target_is_what_the_controls_ask_for() -> None:
         denoise, dereverb, extend = controls
         left = (1 - denoise) * noise + (1 - dereverb) * reverberation - (1 - extend) * missing
         torch.testing.assert_close(batch.target[i, 0], torch.from_numpy(clean + left), atol=1e-6, rtol=1e-5)
+
+
+def test_dull_music_falls_off_no_steeper_than_an_instrument_does() -> None:
+    white = np.random.default_rng(5).standard_normal(4 * SAMPLE_RATE).astype(np.float32)
+    for seed in range(8):
+        fallen = dull(white, np.random.default_rng(seed))
+        power = np.abs(np.fft.rfft(fallen)) ** 2
+        octaves_db = [
+            10 * np.log10(np.mean(power[_bins(hertz, len(white))])) for hertz in (DULL_FROM_HZ[0] / 4, 6000.0, 12000.0)
+        ]
+        assert abs(octaves_db[0] - 10 * np.log10(len(white))) < 2.0  # below the corner all stays
+        fall_db = octaves_db[1] - octaves_db[2]
+        assert 0.5 < fall_db < 6.02 * max(DULL_ORDERS) + 5.0  # the bilinear transform is a little steeper up there
+
+
+def _bins(hertz: float, samples: int) -> slice:
+    """The bins of a tenth of an octave around `hertz`."""
+    return slice(int(hertz * 0.966 * samples / SAMPLE_RATE), int(hertz * 1.035 * samples / SAMPLE_RATE))
 
 
 def test_no_music_is_refused() -> None:
