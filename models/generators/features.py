@@ -116,7 +116,9 @@ class StationarityFeatures(nn.Module):
             steps.append(
                 torch.stack([log - level, log - floor_now, log - mean, short - floor_now, log - slow_floor], dim=-1)
             )
-        statistics = torch.stack([short, minimum, slow_minimum, mean, peak], dim=1).flatten(1)
-        state = torch.cat([seen, level, statistics], dim=-1)
+        # In two parts with an axis between, which converters do not join: XNNPACK takes at most five tensors at once.
+        first = torch.cat([seen, level, short], dim=-1).unsqueeze(1)
+        second = torch.cat([minimum, slow_minimum, mean, peak], dim=-1).unsqueeze(1)
+        state = torch.cat([first, second], dim=2).squeeze(1)
         outstanding = torch.stack([standing_out(logs), standing_out(torch.stack(shorts))], dim=-1)
         return torch.cat([torch.stack(steps), outstanding], dim=-1), torch.stack(emptiness), state
