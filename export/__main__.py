@@ -4,7 +4,8 @@ BUNDLE
 Writes the streaming graph in mono and stereo, in every format and precision, with its manifest and data card, and
 refuses to write anything unless each file stands its proof: fp32 hop by hop equals the PyTorch generator, output and
 states; fp16 stays 50 dB below the music for ten minutes and at the extremes; int8 loses next to nothing of the figures.
-The bundle in the package holds what its one runtime needs: --formats onnx --precisions fp32.
+The bundle in the package holds what its one runtime needs: --formats onnx --precisions fp32. Of a U-Net, which goes
+through the window-wise graph, what is asked for is written as ONNX in fp32 and fp16 and as TFLite in fp32.
 """
 
 from __future__ import annotations

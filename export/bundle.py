@@ -9,12 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from export.formats import Format, coreml_format, onnx_format, tflite_format
 from export.onnx_file import OnnxRunner, StaticRanges, convert_onnx, write_onnx
 from export.prover import HopTime, ProofPlan, Prover, time_hops
 from export.streaming_graph import StreamingGraph
+from export.window_graph import WindowGraph
 from models.generators.band_split import BandSplitGenerator
+from models.generators.unet import UNet
 from studiomic.manifest import (
     CONTRACT_VERSION,
     GRAPH_FORMATS,
@@ -30,6 +33,11 @@ from studiomic.manifest import (
 
 DATA_CARD_NAME = "data_card.csv"
 GRAPH_NAMES = {1: "mono", 2: "stereo"}
+FILES = {name: tuple(PRECISIONS) for name in GRAPH_FORMATS}
+WINDOW_FILES: dict[str, tuple[str, ...]] = {"onnx": ("fp32", "fp16"), "tflite": ("fp32",)}
+"""Precisions by format, of a generator of windows: convolutions are not among what is stored in fewer bits elsewhere
+(the file would be fp32 under another name), and CoreML's can only be proven where CoreML runs."""
+Generator = BandSplitGenerator | UNet
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,13 @@ class FileReport:
     bytes: int
     operators: int
     time: HopTime | None
+
+
+def graph_around(generator: Generator, channels: int) -> StreamingGraph:
+    """The streaming graph of a generator: of a U-Net the window-wise one, which has all that a graph is asked for."""
+    if isinstance(generator, UNet):
+        return cast(StreamingGraph, WindowGraph(generator, channels))
+    return StreamingGraph(generator, channels)
 
 
 def graph_tensors(graph: StreamingGraph) -> GraphTensors:
@@ -65,9 +80,9 @@ def file_name(channels: int, precision: str, suffix: str) -> str:
 
 
 def open_formats(names: Sequence[str], static: Callable[[StreamingGraph], StaticRanges] | None) -> list[Format]:
-    """The formats of those names. Raises ValueError for an unknown one, MissingExtraError without its converter."""
+    """The formats of those names. Raises MissingExtraError without a format's converter."""
     known = {"onnx": lambda: onnx_format(static), "tflite": tflite_format, "coreml": coreml_format}
-    return [known[name]() for name in chosen(names, GRAPH_FORMATS, "formats")]
+    return [known[name]() for name in names]
 
 
 def chosen(names: Sequence[str], known: Sequence[str], what: str) -> list[str]:
@@ -77,8 +92,22 @@ def chosen(names: Sequence[str], known: Sequence[str], what: str) -> list[str]:
     return [name for name in known if name in names]
 
 
+def offered(generator: Generator, formats: Sequence[str], precisions: Sequence[str]) -> dict[str, list[str]]:
+    """Of what is asked for, the precisions by format that the generator can be had in. Raises ValueError for none."""
+    files = WINDOW_FILES if isinstance(generator, UNet) else FILES
+    found = {name: [precision for precision in precisions if precision in files.get(name, ())] for name in formats}
+    found = {name: some for name, some in found.items() if some}
+    if not found:
+        known = "; ".join(f"{name} in {', '.join(some)}" for name, some in files.items())
+        raise ValueError(
+            f"files: got a request for {', '.join(formats)} in {', '.join(precisions)}, wanted some of what a "
+            f"{type(generator).__name__} is written in: {known}"
+        )
+    return found
+
+
 def write_bundle(
-    generator: BandSplitGenerator,
+    generator: Generator,
     data_card: Path,
     out: Path,
     name: str,
@@ -88,15 +117,17 @@ def write_bundle(
     static: Callable[[StreamingGraph], StaticRanges] | None = None,
     report: Callable[[FileReport], None] = lambda _: None,
 ) -> Manifest:
-    """Export mono and stereo graphs in `formats` and `precisions`, prove each file as `plan` says, and write the folder
-    `out`, whole or not at all.
+    """Export mono and stereo graphs in those of `formats` and `precisions` that the generator can be had in, prove each
+    file as `plan` says, and write the folder `out`, whole or not at all.
 
     `static`: the ranges for ONNX files that quantize activations too. `report` is called after each file. Raises
-    ParityError where a file fails its proof, ValueError for an unknown format or precision.
+    ParityError where a file fails its proof, ValueError for an unknown format or precision, or where none is left.
     """
-    opened, precisions = open_formats(formats, static), chosen(precisions, PRECISIONS, "precisions")
+    formats, precisions = chosen(formats, GRAPH_FORMATS, "formats"), chosen(precisions, PRECISIONS, "precisions")
+    wanted = offered(generator, formats, precisions)
+    opened = open_formats(list(wanted), static)
     config = generator.config
-    graphs = {channels: StreamingGraph(generator, channels) for channels in GRAPH_NAMES}
+    graphs = {channels: graph_around(generator, channels) for channels in GRAPH_NAMES}
     draft = Manifest(
         contract_version=CONTRACT_VERSION,
         name=name,
@@ -119,11 +150,11 @@ def write_bundle(
             write_onnx(graph, reference_path, "fp32", {}, in_onnx)
             reference = OnnxRunner(reference_path)
             prover = Prover(graph, reference, plan)
-            if "fp32" not in precisions or opened[0].name != "onnx":  # else it is proven as the bundle's first file
+            if "fp32" not in wanted.get("onnx", ()):  # else it is proven as the bundle's first file
                 prover.prove(reference, "fp32", False, "the fp32 graph that others are compared with")
             for form in opened:
                 converted = in_onnx if form.name == "onnx" else form.convert(graph)
-                for precision in precisions:
+                for precision in wanted[form.name]:
                     path = folder / file_name(graph.channels, precision, form.suffix)
                     names = form.write(graph, path, precision, metadata, converted)
                     runner = form.open(path, names)

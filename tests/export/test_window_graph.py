@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from export.window_graph import WindowGraph
+from export.proof import moving_controls
+from export.window_graph import WINDOWS_AT_ONCE, WindowedGenerator, WindowGraph
 from models.generators.unet import UNet, UNetConfig
 from models.generators.windows import overlap_add_windows
 
@@ -11,7 +12,7 @@ CONFIG = UNetConfig(window=512, channels=(6, 8), filters=(17, 9))
 
 
 @pytest.fixture
-def generator() -> UNet:
+def windows() -> UNet:
     torch.manual_seed(0)
     made = UNet(CONFIG).eval()
     torch.nn.init.normal_(made.last.weight, std=0.1)
@@ -31,18 +32,31 @@ def run(graph: WindowGraph, audio: torch.Tensor, controls: torch.Tensor) -> torc
 
 @torch.no_grad()
 @pytest.mark.parametrize("channels", [1, 2])
-def test_hop_by_hop_equals_the_whole_clip(generator: UNet, channels: int) -> None:
-    graph = WindowGraph(generator, CONFIG.window, channels)
+def test_hop_by_hop_equals_the_whole_clip(windows: UNet, channels: int) -> None:
+    graph = WindowGraph(windows, channels)
     hops = 9
     audio = torch.randn(channels, hops * graph.hop, generator=torch.Generator().manual_seed(1))
     streamed = run(graph, audio, torch.ones(hops, 3))[:, graph.latency :]
-    whole = overlap_add_windows(generator, audio.unsqueeze(0).transpose(0, 1), CONFIG.window)[:, 0]
+    whole = overlap_add_windows(windows, audio.unsqueeze(0).transpose(0, 1), CONFIG.window)[:, 0]
     torch.testing.assert_close(streamed, whole[:, : -graph.latency])
 
 
 @torch.no_grad()
-def test_controls_at_zero_give_the_delayed_input_and_the_largest_rules(generator: UNet) -> None:
-    graph = WindowGraph(generator, CONFIG.window, 1)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_under_moving_controls_too_and_in_as_many_windows_as_there_are(windows: UNet, channels: int) -> None:
+    graph = WindowGraph(windows, channels)
+    hops = WINDOWS_AT_ONCE + 5
+    audio = torch.randn(channels, hops * graph.hop, generator=torch.Generator().manual_seed(3))
+    controls = torch.from_numpy(moving_controls(hops))
+    streamed = run(graph, audio, controls)[:, graph.latency :]
+    whole = WindowedGenerator(windows)(audio[None], controls[None])[0]
+    torch.testing.assert_close(streamed, whole[:, : -graph.latency])
+    assert (whole - audio).abs().max() > 1e-2
+
+
+@torch.no_grad()
+def test_controls_at_zero_give_the_delayed_input_and_the_largest_rules(windows: UNet) -> None:
+    graph = WindowGraph(windows, 1)
     audio = torch.randn(1, 5 * graph.hop, generator=torch.Generator().manual_seed(2))
     delayed = torch.nn.functional.pad(audio, (graph.latency, 0))[:, : audio.shape[1]]
     assert torch.equal(run(graph, audio, torch.zeros(5, 3)), delayed)
@@ -51,6 +65,15 @@ def test_controls_at_zero_give_the_delayed_input_and_the_largest_rules(generator
     torch.testing.assert_close(half - delayed, 0.5 * (full - delayed), atol=1e-6, rtol=1e-4)
 
 
-def test_an_odd_window_is_refused(generator: UNet) -> None:
-    with pytest.raises(ValueError, match="got 511 samples, wanted an even number"):
-        WindowGraph(generator, 511, 1)
+@torch.no_grad()
+def test_silence_stays_silence_and_what_is_nearly_silent_nearly_so(windows: UNet) -> None:
+    graph = WindowGraph(windows, 1)
+    assert windows(torch.zeros(1, 1, CONFIG.window)).abs().max() > 1e-3  # its biases alone
+    assert not run(graph, torch.zeros(1, 5 * graph.hop), torch.ones(5, 3)).any()
+    faint = 1e-8 * torch.ones(1, 5 * graph.hop)
+    assert run(graph, faint, torch.ones(5, 3)).abs().max() < 1e-4
+
+
+def test_several_clips_at_once_are_refused(windows: UNet) -> None:
+    with pytest.raises(ValueError, match="clips: got 2, wanted one at a time"):
+        WindowedGenerator(windows)(torch.zeros(2, 1, 512), torch.ones(2, 2, 3))
