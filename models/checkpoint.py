@@ -14,8 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from models.generators.unet import UNet, UNetConfig
 
-GENERATOR = "band_split"
+Generator = BandSplitGenerator | UNet
+BAND_SPLIT, UNET = "band_split", "unet"
+GENERATORS = (BAND_SPLIT, UNET)
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -37,28 +40,53 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ValueError(f"{path} is no readable safetensors file: {error}") from error
 
 
-def save_generator(
-    path: Path, generator: BandSplitGenerator, weights: dict[str, Tensor], facts: dict[str, Any]
-) -> None:
+def kind_of(generator: Generator) -> str:
+    """What the `generator` field of a weights file calls it, one of GENERATORS."""
+    return UNET if isinstance(generator, UNet) else BAND_SPLIT
+
+
+def config_text(config: BandSplitConfig | UNetConfig) -> str:
+    """A configuration as JSON."""
+    return json.dumps(asdict(config))
+
+
+def read_config(text: str) -> dict[str, Any]:
+    """What `config_text` wrote, for a configuration's constructor."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()}
+
+
+def save_generator(path: Path, generator: Generator, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Write a generator's `weights` with its configuration and `facts` (how it was trained) in the file's metadata."""
     metadata = {
-        "generator": GENERATOR,
-        "config": json.dumps(asdict(generator.config)),
+        "generator": kind_of(generator),
+        "config": config_text(generator.config),
         "facts": json.dumps(facts),
     }
     write_tensors(path, weights, metadata)
 
 
-def load_generator(path: Path) -> tuple[BandSplitGenerator, dict[str, Any]]:
-    """The generator in a weights file, in evaluation mode, and the facts written with it."""
+def load_any_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
+    """The generator in a weights file, of either kind, in evaluation mode, and the facts written with it.
+
+    Raises ValueError where the file is missing or holds something else.
+    """
     tensors, metadata = read_tensors(path)
-    if metadata.get("generator") != GENERATOR:
-        raise ValueError(f"{path} holds a generator of kind {metadata.get('generator')!r}, wanted {GENERATOR!r}")
-    config = json.loads(metadata["config"])
-    config["copy_shifts"] = tuple(config["copy_shifts"])
-    generator = BandSplitGenerator(BandSplitConfig(**config))
+    kind = metadata.get("generator")
+    if kind not in GENERATORS:
+        raise ValueError(f"{path} holds a generator of kind {kind!r}, wanted one of {', '.join(GENERATORS)}")
+    config = read_config(metadata["config"])
+    generator: Generator
+    generator = UNet(UNetConfig(**config)) if kind == UNET else BandSplitGenerator(BandSplitConfig(**config))
     generator.load_state_dict(tensors)
     return generator.eval(), json.loads(metadata["facts"])
+
+
+def load_generator(path: Path) -> tuple[BandSplitGenerator, dict[str, Any]]:
+    """The streaming generator in a weights file, as `load_any_generator`. Raises ValueError for a U-Net, too."""
+    generator, facts = load_any_generator(path)
+    if not isinstance(generator, BandSplitGenerator):
+        raise ValueError(f"{path} holds a generator of kind {kind_of(generator)!r}, wanted {BAND_SPLIT!r}")
+    return generator, facts
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -15,3 +15,22 @@ def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
     wanted = scale * reference
     error = (estimate - wanted).square().sum(-1)
     return 10 * torch.log10(wanted.square().sum(-1).clamp_min(tiny) / error.clamp_min(tiny))
+
+
+LSD_WINDOW, LSD_HOP = 1024, 512
+LSD_FLOOR = 1e-10  # of power, where a full-scale sine reads 1/4
+
+
+def log_spectral_distance(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Log-spectral distance of [..., samples], over Hann windows of 1024 samples with half overlap and all bins:
+
+    mean over frames of sqrt(mean over bins of (log10 P_ref - log10 P_est)^2), P = |STFT|^2 / (sum w)^2 + 1e-10
+    (Gray and Markel 1976, in powers of ten).
+    """
+    window = torch.hann_window(LSD_WINDOW, dtype=reference.dtype, device=reference.device)
+
+    def log_power(audio: Tensor) -> Tensor:
+        frames = audio.unfold(-1, LSD_WINDOW, LSD_HOP) * window
+        return torch.log10((torch.fft.rfft(frames).abs() / window.sum()).square() + LSD_FLOOR)
+
+    return (log_power(reference) - log_power(estimate)).square().mean(dim=-1).sqrt().mean(dim=-1)

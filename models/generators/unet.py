@@ -19,6 +19,20 @@ PAPER_CHANNELS = (128, 256, 512, 512)
 PAPER_FILTERS = (65, 33, 17, 9)
 
 
+def layer_sizes(depth: int, width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Channels and filter lengths of `depth` blocks in the paper's proportions; at its `width` of 128, its own.
+
+    Raises ValueError for a depth or width below one.
+    """
+    if depth < 1 or width < 1:
+        raise ValueError(f"a U-Net's depth and width: got {depth} and {width}, wanted at least 1 each")
+    last = len(PAPER_CHANNELS) - 1
+    return (
+        tuple(width * PAPER_CHANNELS[min(block, last)] // PAPER_CHANNELS[0] for block in range(depth)),
+        tuple(PAPER_FILTERS[min(block, last)] for block in range(depth)),
+    )
+
+
 @dataclass(frozen=True)
 class UNetConfig:
     """Sizes of a UNet: one entry of `channels` and `filters` (taps, odd) a block, from the full rate downwards.

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from models.batches import batches
 from models.checkpoint import load_generator
 from models.data.dataset import DegradedMusic
 from models.data.degradations import DegradedClip, Samples
@@ -19,7 +20,7 @@ from models.data.steps.bandwidth import cover_gain_db
 from models.data.steps.coding import SOUNDFILE_NAMES, coded, known_hz
 from models.data.steps.dynamics import automatic_gain
 from models.data.steps.step import Range
-from models.train import TrainingOptions, batches, main
+from models.train import main
 
 SECOND = SAMPLE_RATE
 DRAWS = 600
@@ -345,13 +346,12 @@ def test_any_codec_is_one_of_them() -> None:
     assert len(ends) > 1
 
 
-def test_training_takes_its_recipe_from_its_options() -> None:
-    options = TrainingOptions(minutes=1, batch=2, seconds=0.2, degradations="bits 4")
-    batch = next(batches(material(), options, 0, seed=1, workers=0))
+def test_batches_are_degraded_by_their_recipe() -> None:
+    batch = next(batches(material(), "bits 4", seconds=0.2, batch=2, seed=1))
     grid = batch.degraded.double() * 8
     assert float((grid - grid.round()).abs().max()) < 0.02
     with pytest.raises(ValueError, match="cannot be made"):
-        batches(material(), TrainingOptions(minutes=1, degradations="noise tram 3"), 0, seed=1, workers=0)
+        batches(material(), "noise tram 3", seconds=0.2, batch=2, seed=1)
 
 
 def test_a_run_records_its_recipe_and_refuses_what_is_none(tmp_path: Path) -> None:

@@ -11,15 +11,23 @@ import pytest
 import soundfile
 import torch
 
-from models.checkpoint import load_generator, read_tensors, save_generator
+from models.checkpoint import load_any_generator, load_generator, read_tensors, save_generator, write_tensors
+from models.curve import CURVE_COLUMNS, append_row
 from models.data.dataset import Batch
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from models.generators.unet import UNet, UNetConfig
 from models.losses import ADDED_WEIGHT, EAR_RANGE_HZ, MISSING_WEIGHT, EnhancementLoss, ear_bands
 from models.metrics import si_sdr
-from models.train import CURVE_COLUMNS, Trainer, TrainingOptions, initial_generator, learning_rate_at, main
+from models.schedule import learning_rate_at
+from models.train import initial_generator, main
+from models.trainer import Trainer, TrainingOptions
 
 SMALL = BandSplitConfig(channels=8, blocks=1, band_hidden=8, channel_hidden=8)
 SECOND = 48000
+
+
+def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
 def noisy_batch(seed: int = 0) -> Batch:
@@ -130,10 +138,37 @@ def test_a_run_may_begin_with_trained_weights(tmp_path: Path) -> None:
     save_generator(tmp_path / "w.safetensors", trained, trained.state_dict(), {})
     begun = initial_generator(SMALL, tmp_path / "w.safetensors")
     assert begun.training
-    assert torch.equal(begun.decoder.bias, trained.decoder.bias)
-    assert not torch.equal(initial_generator(SMALL, None).encoder.bias, trained.encoder.bias)
+    assert same_weights(begun, trained)
+    assert not same_weights(initial_generator(SMALL, None), trained)
     with pytest.raises(ValueError, match=r"holds a generator of .*channels=8.*, wanted .*channels=32"):
         initial_generator(BandSplitConfig(), tmp_path / "w.safetensors")
+
+
+def test_a_u_net_comes_back_where_either_kind_will_do(tmp_path: Path) -> None:
+    path = tmp_path / "unet.safetensors"
+    config = UNetConfig(sample_rate=10000, window=64, channels=(4, 6), filters=(5, 3), dropout=0.1)
+    generator = UNet(config)
+    save_generator(path, generator, generator.state_dict(), {"minutes": 2})
+    loaded, facts = load_any_generator(path)
+    assert isinstance(loaded, UNet)
+    assert (loaded.config, loaded.training, facts) == (config, False, {"minutes": 2})
+    assert same_weights(loaded, generator)
+    with pytest.raises(ValueError, match="holds a generator of kind 'unet', wanted 'band_split'"):
+        load_generator(path)
+    write_tensors(path, {}, {"generator": "diffusion"})
+    with pytest.raises(ValueError, match="of kind 'diffusion', wanted one of band_split, unet"):
+        load_any_generator(path)
+
+
+def test_a_curve_keeps_the_columns_it_began_with(tmp_path: Path) -> None:
+    (tmp_path / "old.csv").write_text("loss,minutes\n")
+    append_row(tmp_path / "old.csv", {"minutes": 1.5, "loss": 0.25, "waveform": 3.0})
+    assert (tmp_path / "old.csv").read_text().split() == ["loss,minutes", "0.25,1.5"]
+    append_row(tmp_path / "new.csv", {"minutes": 1.5})
+    with open(tmp_path / "new.csv", newline="") as lines:
+        (row,) = csv.DictReader(lines)
+    assert row["minutes"] == "1.5"
+    assert row["loss"] == ""
 
 
 def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:

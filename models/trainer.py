@@ -1,0 +1,176 @@
+"""One training run in a folder: steps, checkpoints, the curve; it stops in time and goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from models.averaged_weights import AveragedWeights
+from models.checkpoint import (
+    Generator,
+    config_text,
+    kind_of,
+    optimizer_tensors,
+    read_config,
+    read_tensors,
+    restore_optimizer,
+    save_generator,
+    write_tensors,
+)
+from models.curve import append_row, means
+from models.data.dataset import Batch
+from models.data.recipes import DEFAULT_RECIPE
+from models.generators.unet import UNet
+from models.reconstruction import ReconstructionLoss, ReconstructionWeights
+from models.restoring import as_trained, inputs
+from models.schedule import learning_rate_at
+from models.validation import validate
+
+WEIGHTS_NAME = "generator.safetensors"
+TRAINING_NAME = "training.safetensors"
+CURVE_NAME = "curve.csv"
+GRADIENT_NORM = 1.0
+MOMENTS = (0.9, 0.98)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train; times in minutes, lengths in seconds."""
+
+    minutes: float
+    batch: int = 4
+    seconds: float = 4.0
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.01
+    seed: int = 1
+    workers: int = 1
+    valid_batches: int = 4
+    checkpoint_minutes: float = 3.0
+    degradations: str = DEFAULT_RECIPE
+    reconstruction: ReconstructionWeights = field(default_factory=ReconstructionWeights)
+
+
+def reconstruction_loss(generator: Generator, weights: ReconstructionWeights) -> ReconstructionLoss:
+    """The reconstruction loss at the generator's rate and of what it is trained on: clips, or windows."""
+    if isinstance(generator, UNet):
+        return ReconstructionLoss(generator.config.sample_rate, weights, generator.config.window)
+    return ReconstructionLoss(generator.config.sample_rate, weights)
+
+
+class Trainer:
+    """Trains a generator in the folder `out`."""
+
+    def __init__(self, out: Path, generator: Generator, options: TrainingOptions) -> None:
+        self.out = out
+        self.options = options
+        self.generator = generator
+        self.loss = reconstruction_loss(generator, options.reconstruction)
+        self.optimizer = torch.optim.AdamW(
+            generator.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, betas=MOMENTS
+        )
+        self.average = AveragedWeights(generator)
+        self.step_count = 0
+        self.minutes = 0.0
+
+    @property
+    def examples(self) -> int:
+        return self.step_count * self.options.batch
+
+    @property
+    def audio_hours(self) -> float:
+        return self.examples * self.options.seconds / 3600
+
+    @property
+    def progress(self) -> float:
+        """Share of the run's minutes that is over."""
+        return self.minutes / self.options.minutes
+
+    def resume(self) -> bool:
+        """Go on from the folder's checkpoint, if there is one. Raises ValueError where it is of another generator."""
+        path = self.out / TRAINING_NAME
+        if not path.exists():
+            return False
+        tensors, metadata = read_tensors(path)
+        progress = json.loads(metadata["progress"])
+        wanted = config_text(self.generator.config)
+        if read_config(metadata["config"]) != read_config(wanted):
+            raise ValueError(f"{path} belongs to a generator of configuration {metadata['config']}, wanted {wanted}")
+        self.generator.load_state_dict(
+            {n.removeprefix("last."): t for n, t in tensors.items() if n.startswith("last.")}
+        )
+        self.average.values = {n.removeprefix("average."): t for n, t in tensors.items() if n.startswith("average.")}
+        restore_optimizer(self.optimizer, tensors)
+        self.step_count, self.minutes = int(progress["steps"]), float(progress["minutes"])
+        return True
+
+    def save(self, facts: dict[str, object]) -> None:
+        """Write the averaged weights and what resuming needs."""
+        tensors = {f"last.{name}": value for name, value in self.generator.state_dict().items()}
+        tensors |= {f"average.{name}": value for name, value in self.average.values.items()}
+        tensors |= optimizer_tensors(self.optimizer)
+        progress = {"steps": self.step_count, "minutes": self.minutes}
+        metadata = {
+            "progress": json.dumps(progress),
+            "generator": kind_of(self.generator),
+            "config": config_text(self.generator.config),
+        }
+        write_tensors(self.out / TRAINING_NAME, tensors, metadata)
+        facts = {**facts, **progress, "audio_hours": self.audio_hours, "options": asdict(self.options)}
+        save_generator(self.out / WEIGHTS_NAME, self.generator, self.average.values, facts)
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """One step of gradient descent on clips; the parts of the loss."""
+        batch = as_trained(self.generator, batch)
+        rate = learning_rate_at(self.progress, self.options.learning_rate)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        value, parts = self.loss(self.generator(*inputs(self.generator, batch)), batch)
+        self.optimizer.zero_grad()
+        value.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.generator.parameters(), GRADIENT_NORM)
+        if bool(torch.isfinite(norm)):
+            self.optimizer.step()
+            self.average.update(self.generator, self.step_count)
+        self.step_count += 1
+        return {
+            "learning_rate": rate,
+            "loss": float(value.detach()),
+            **{name: float(part) for name, part in parts.items()},
+        }
+
+    def checkpoint(self, recent: Sequence[dict[str, float]], fixed: Sequence[Batch], facts: dict[str, object]) -> None:
+        """A row of the curve, of `recent` steps and the `fixed` batches, and the weights."""
+        row = {"minutes": self.minutes, "examples": float(self.examples), "audio_hours": self.audio_hours}
+        figures = validate(self.generator, self.average.values, self.loss, fixed)
+        append_row(self.out / CURVE_NAME, {**row, **means(recent), **figures})
+        self.save(facts)
+
+    def run(self, training: Iterator[Batch], fixed: Sequence[Batch], facts: dict[str, object]) -> None:
+        """Train until the minutes are used up, with a checkpoint and a row of the curve every few minutes."""
+        bar = tqdm(
+            total=round(self.options.minutes, 2),
+            initial=round(min(self.minutes, self.options.minutes), 2),
+            unit="min",
+            bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} min [{postfix}]",
+        )
+        recent: list[dict[str, float]] = []
+        saved = self.minutes
+        last = time.monotonic()
+        while self.minutes < self.options.minutes:
+            recent.append(self.step(next(training)))
+            now = time.monotonic()
+            self.minutes += (now - last) / 60
+            bar.update(min((now - last) / 60, bar.total - bar.n))
+            last = now
+            bar.set_postfix_str(f"loss {recent[-1]['loss']:.3f}, {self.audio_hours:.2f} h heard")
+            if self.minutes - saved >= self.options.checkpoint_minutes or self.minutes >= self.options.minutes:
+                self.checkpoint(recent, fixed, facts)
+                recent, saved = [], self.minutes
+                last = time.monotonic()
+        bar.close()

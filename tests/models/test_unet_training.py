@@ -1,0 +1,134 @@
+"""The U-Net's windows, its losses, examples at its own rate, and a few seconds of training."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from models.batches import batches
+from models.checkpoint import load_any_generator
+from models.data.dataset import Batch
+from models.data.material import Material
+from models.generators.unet import PAPER_CHANNELS, PAPER_FILTERS, UNet, UNetConfig, layer_sizes
+from models.metrics import log_spectral_distance, si_sdr
+from models.reconstruction import ReconstructionLoss, ReconstructionWeights, waveform_distance
+from models.restoring import cut_windows, enhance_clips
+from models.train import main
+from models.trainer import Trainer, TrainingOptions
+
+RATE = 10000
+NARROW = UNetConfig(sample_rate=RATE, window=512, channels=(8, 12), filters=(17, 9), dropout=0.0)
+
+
+@pytest.fixture
+def batch() -> Batch:
+    """Chords whose upper half is missing, as resampling leaves them."""
+    time = torch.arange(4 * 512) / RATE
+    low = torch.stack([torch.sin(2 * torch.pi * hertz * time) for hertz in (300.0, 500.0)]).unsqueeze(1)
+    high = torch.stack([torch.sin(2 * torch.pi * 9 * hertz * time) for hertz in (300.0, 500.0)]).unsqueeze(1)
+    nyquist = torch.full((2,), RATE / 2)
+    return Batch(0.2 * low, 0.2 * low + 0.1 * high, torch.ones(2, 3), nyquist / 2, nyquist)
+
+
+def test_sizes_are_the_papers_at_its_width() -> None:
+    assert layer_sizes(4, 128) == (PAPER_CHANNELS, PAPER_FILTERS)
+    assert layer_sizes(6, 16) == ((16, 32, 64, 64, 64, 64), (65, 33, 17, 9, 9, 9))
+    with pytest.raises(ValueError, match="got 0 and 16, wanted at least 1 each"):
+        layer_sizes(0, 16)
+
+
+def test_windows_lie_side_by_side(batch: Batch) -> None:
+    windows = cut_windows(batch, 500)
+    assert windows.degraded.shape == windows.target.shape == (8, 1, 500)
+    assert torch.equal(windows.target[5, 0], batch.target[1, 0, 500:1000])
+    assert windows.controls.shape == (8, 3)
+    assert windows.cutoff_hz.shape == windows.passband_hz.shape == (8,)
+    with pytest.raises(ValueError, match="clips of 2048 samples hold no window of 4096"):
+        cut_windows(batch, 4096)
+
+
+def test_distances_of_waveforms_by_hand_and_at_any_level() -> None:
+    target = torch.tensor([[[3.0, -3.0, 3.0, -3.0]], [[0.3, -0.3, 0.3, -0.3]]])
+    enhanced = 1.5 * target
+    assert float(waveform_distance("l1", enhanced, target)) == pytest.approx(0.5)
+    assert float(waveform_distance("l2", enhanced, target)) == pytest.approx(0.25)
+    assert float(waveform_distance("l2", torch.full((1, 1, 4), 1e-3), torch.zeros(1, 1, 4))) == pytest.approx(1.0)
+
+
+def test_the_reconstruction_loss_adds_its_parts(batch: Batch) -> None:
+    both = ReconstructionLoss(RATE, ReconstructionWeights("l1", 0.5))
+    waveform = ReconstructionLoss(RATE, ReconstructionWeights("l1", 0.0))
+    spectral = ReconstructionLoss(RATE, ReconstructionWeights("none", 0.5))
+    long = Batch(
+        batch.degraded.repeat(1, 1, 3), batch.target.repeat(1, 1, 3), batch.controls, batch.passband_hz, batch.cutoff_hz
+    )
+    values = [loss(long.degraded, long) for loss in (both, waveform, spectral)]
+    assert float(values[0][0]) == pytest.approx(float(values[1][0]) + float(values[2][0]))
+    assert set(values[0][1]) == {"waveform", "magnitude", "bands_db", "ratio_db"}
+    for weights, message in (
+        (ReconstructionWeights("none", 0.0), "wanted at least one of them"),
+        (ReconstructionWeights("l2", -1.0), "a weight of 0 or more"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ReconstructionLoss(RATE, weights)
+    with pytest.raises(ValueError, match="windows of 256 samples hold no spectrum of 512"):
+        ReconstructionLoss(RATE, ReconstructionWeights("l2", 1.0), longest=256)
+
+
+def test_the_log_spectral_distance_by_hand() -> None:
+    noise = torch.randn(2, 4096, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(log_spectral_distance(noise / 10, noise), torch.full((2,), 2.0), atol=1e-3, rtol=0)
+    assert torch.equal(log_spectral_distance(noise, noise), torch.zeros(2))
+
+
+def test_examples_come_at_the_generators_rate_with_nothing_above_what_resampling_leaves() -> None:
+    random = np.random.default_rng(0)
+    material = Material(clean=[(3000 * random.standard_normal(96000)).astype(np.int16)], clean_cutoff_hz=[24000.0])
+    made = next(batches(material, "resample 5000", 1.0, 2, seed=1, restored_at=RATE))
+    assert made.degraded.shape == made.target.shape == (2, 1, RATE)
+    assert torch.equal(made.controls, torch.ones(2, 3))
+    spectra = [torch.fft.rfft(x * torch.hann_window(RATE)).abs().square() for x in (made.degraded, made.target)]
+    above = [float(spectrum[..., 2600:].sum() / spectrum.sum()) for spectrum in spectra]
+    assert above[0] < 1e-4
+    assert above[1] > 0.2
+    below = [spectrum[..., 100:2200].sum() for spectrum in spectra]
+    torch.testing.assert_close(below[0], below[1], rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize(
+    "weights", [ReconstructionWeights("l1", 0.0), ReconstructionWeights("l2", 0.0), ReconstructionWeights("l2", 0.05)]
+)
+def test_a_u_net_learns_a_tiny_batch_by_heart(tmp_path: Path, batch: Batch, weights: ReconstructionWeights) -> None:
+    torch.manual_seed(0)
+    options = TrainingOptions(minutes=1, learning_rate=1e-2, reconstruction=weights)
+    trainer = Trainer(tmp_path, UNet(NARROW), options)
+    trainer.minutes = 0.1  # past the warm-up
+    rows = [trainer.step(batch) for _ in range(100)]
+    enhanced = enhance_clips(trainer.generator.eval(), batch).detach()
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["waveform"] < 0.5 * rows[0]["waveform"]
+    assert float(si_sdr(enhanced, batch.target).mean()) > float(si_sdr(batch.degraded, batch.target).mean()) + 4
+
+
+def test_a_u_net_is_trained_by_the_same_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "songs").mkdir()
+    soundfile.write(tmp_path / "songs" / "song.wav", 0.1 * random.standard_normal(96000), 48000)
+    places = ["--audio", str(tmp_path / "songs"), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]
+    sizes = ["--sample-rate", str(RATE), "--window", "512", "--depth", "2", "--width", "4", "--dropout", "0.1"]
+    rest = ["--batch", "1", "--seconds", "0.5", "--rooms", "0", "--workers", "0", "--degradations", "resample 5000"]
+    main([*places, *sizes, *rest, "--generator", "unet", "--minutes", "0.01"])
+    generator, facts = load_any_generator(tmp_path / "run" / "generator.safetensors")
+    assert generator.config == UNetConfig(RATE, 512, (4, 8), (65, 33), dropout=0.1)
+    assert facts["options"]["reconstruction"] == {"waveform": "l2", "spectral": 0.0}
+    with open(tmp_path / "run" / "curve.csv", newline="") as lines:
+        row = list(csv.DictReader(lines))[-1]
+    assert float(row["valid_input_lsd"]) > 1
+    assert float(row["waveform"]) > 0
+    assert row["bands_db"] == ""
+    with pytest.raises(SystemExit):
+        main([*places, "--minutes", "1", "--window", "512"])
+    assert "--window is no option of --generator band_split" in capsys.readouterr().err
