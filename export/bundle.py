@@ -16,7 +16,7 @@ from export.onnx_file import OnnxRunner, StaticRanges, convert_onnx, write_onnx
 from export.prover import HopTime, ProofPlan, Prover, time_hops
 from export.streaming_graph import StreamingGraph
 from export.window_graph import WindowGraph
-from models.generators.band_split import BandSplitGenerator
+from models.checkpoint import Generator
 from models.generators.unet import UNet
 from studiomic.manifest import (
     CONTRACT_VERSION,
@@ -37,7 +37,6 @@ FILES = {name: tuple(PRECISIONS) for name in GRAPH_FORMATS}
 WINDOW_FILES: dict[str, tuple[str, ...]] = {"onnx": ("fp32", "fp16"), "tflite": ("fp32",)}
 """Precisions by format, of a generator of windows: convolutions are not among what is stored in fewer bits elsewhere
 (the file would be fp32 under another name), and CoreML's can only be proven where CoreML runs."""
-Generator = BandSplitGenerator | UNet
 
 
 @dataclass(frozen=True)

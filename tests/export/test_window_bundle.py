@@ -11,6 +11,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
+from export.__main__ import main
 from export.bundle import FileReport, graph_around, offered, write_bundle
 from export.formats import tflite_format
 from export.hop_runner import run_clip
@@ -19,6 +20,7 @@ from export.onnx_file import OnnxRunner
 from export.proof import ParityError, prove_fp32
 from export.prover import ProofPlan
 from export.window_graph import WindowedGenerator
+from models.checkpoint import save_generator
 from models.data.recordings import Recording
 from models.data_card import write_data_card
 from models.generators.unet import UNet, UNetConfig
@@ -73,6 +75,13 @@ def test_every_file_that_can_be_proven_is_there(bundle: Path, reports: list[File
     for file in manifest.files:
         assert 0 < file.parity.relative_error < {"fp32": 1e-4, "fp16": 10 ** (-50 / 20)}[file.precision]
     assert (bundle / "mono.fp16.onnx").stat().st_size < 0.7 * (bundle / "mono.onnx").stat().st_size
+
+
+def test_the_command_takes_a_checkpoint_of_either_kind(windows: UNet, card: Path, bundle: Path, tmp_path: Path) -> None:
+    save_generator(card.parent / "generator.safetensors", windows, windows.state_dict(), {})
+    short = ["--formats", "onnx", "--precisions", "fp32", "--seconds", "0.1", "--name", "unet"]
+    main(["--checkpoint", str(card.parent / "generator.safetensors"), "--out", str(tmp_path / "unet"), *short])
+    assert (tmp_path / "unet" / "mono.onnx").read_bytes() == (bundle / "mono.onnx").read_bytes()
 
 
 def test_tflite_is_proven_as_well(windows: UNet, tmp_path: Path) -> None:
