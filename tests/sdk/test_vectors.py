@@ -27,7 +27,7 @@ from tests.vectors.sound import DARK_SECONDS, RATE
 INDEX = read_index()
 BUNDLE = FOLDER / BUNDLE_NAME
 MANIFEST = Manifest.read(BUNDLE)
-LARGEST_BYTES = 2_000_000
+LARGEST_BYTES = 3_000_000
 MAKE = "stale: run python -m tests.vectors.make"
 HEARD = 0.01
 """The least share of the sound that a control must change for the vectors to tell whether it works."""
