@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 AdversarialKind = Literal["logistic", "least_squares", "hinge"]
+ADVERSARIAL_KINDS: tuple[AdversarialKind, ...] = get_args(AdversarialKind)
 
 
 class Discriminator(Protocol):
@@ -70,9 +71,11 @@ def feature_matching_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Ten
 
 @dataclass(frozen=True)
 class AdversarialWeights:
-    """L_G = L_rec + adversarial * L_adv + features * L_feat; the discriminator joins after `alone_share` of the run."""
+    """L_G = L_rec + adversarial * L_adv + features * L_feat; the discriminator joins after `alone_share` of the run
+    and learns at `learning_rate`."""
 
     kind: AdversarialKind = "least_squares"
     adversarial: float = 0.05
     features: float = 0.5
     alone_share: float = 0.4
+    learning_rate: float = 3e-4

@@ -9,8 +9,11 @@ synthesised. --degradations says what happens to the music, as models/data/recip
 
     python -m models.train --generator unet --sample-rate 10000 --window 4096 --degradations "resample 5000" ...
 
+With --discriminator it goes on as a GAN: the generator alone first, then both.
+
 OUT/generator.safetensors   the averaged weights, for export        OUT/curve.csv       loss and figures over time
 OUT/training.safetensors    what resuming needs                     OUT/data_card.csv   which recordings taught
+OUT/discriminator.safetensors, where there is one
 """
 
 from __future__ import annotations
@@ -21,14 +24,17 @@ from pathlib import Path
 
 import torch
 
+from models.adversarial import ADVERSARIAL_KINDS, AdversarialWeights
 from models.batches import batches, load_material, watched_material
 from models.checkpoint import BAND_SPLIT, GENERATORS, UNET, Generator, load_any_generator
 from models.data.recipes import DEFAULT_RECIPE, Recipe
 from models.data.recordings import SAMPLE_RATE, find_recordings
 from models.data.rooms import simulated_rooms
 from models.data_card import write_data_card
+from models.discriminators.stored import DISCRIMINATOR_KINDS, discriminator_for
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.generators.unet import UNet, UNetConfig, layer_sizes
+from models.opponent import Opponent
 from models.reconstruction import WAVEFORM_KINDS, ReconstructionWeights
 from models.trainer import Trainer, TrainingOptions
 
@@ -101,6 +107,19 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=float,
         help="weight of the multi-resolution spectral loss (default: 1 for band_split, 0 for unet)",
     )
+    gan = parser.add_argument_group("the discriminator")
+    gan.add_argument("--discriminator", choices=("none", *DISCRIMINATOR_KINDS), default="none")
+    gan.add_argument("--conditional", action="store_true", help="it sees the degraded audio, too")
+    gan.add_argument("--adversarial-kind", choices=ADVERSARIAL_KINDS, default=AdversarialWeights.kind)
+    gan.add_argument("--adversarial-weight", type=float, default=AdversarialWeights.adversarial)
+    gan.add_argument("--feature-weight", type=float, default=AdversarialWeights.features, help="of feature matching")
+    gan.add_argument(
+        "--alone-share",
+        type=float,
+        default=AdversarialWeights.alone_share,
+        help="of the minutes, in which the generator trains alone",
+    )
+    gan.add_argument("--discriminator-learning-rate", type=float, default=AdversarialWeights.learning_rate)
     streaming = parser.add_argument_group("of --generator band_split")
     streaming.add_argument("--blocks", type=int, help=f"default: {BAND_SPLIT_DEFAULTS['blocks']}")
     streaming.add_argument("--channels", type=int, help=f"default: {BAND_SPLIT_DEFAULTS['channels']}")
@@ -145,6 +164,19 @@ def reconstruction_weights(given: argparse.Namespace) -> ReconstructionWeights:
     )
 
 
+def opponent_weights(given: argparse.Namespace) -> AdversarialWeights | None:
+    """How much the discriminator counts, or None where the generator trains alone."""
+    if given.discriminator == "none":
+        return None
+    return AdversarialWeights(
+        kind=given.adversarial_kind,
+        adversarial=given.adversarial_weight,
+        features=given.feature_weight,
+        alone_share=given.alone_share,
+        learning_rate=given.discriminator_learning_rate,
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     given = parse(arguments)
     licences = [name.strip() for name in given.licences.split(",")]
@@ -157,6 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         workers=given.workers,
         degradations=str(Recipe.parse(given.degradations)),
         reconstruction=reconstruction_weights(given),
+        adversarial=opponent_weights(given),
     )
     torch.manual_seed(options.seed)
     torch.set_num_threads(given.threads)
@@ -164,7 +197,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out: Path = given.out
     out.mkdir(parents=True, exist_ok=True)
     generator = initial_generator(generator_config(given), given.initial_weights)
-    trainer = Trainer(out, generator, options)
+    opponent = None
+    if options.adversarial is not None:
+        config = discriminator_for(generator, given.discriminator, given.conditional)
+        opponent = Opponent(config, options.adversarial)
+    trainer = Trainer(out, generator, options, opponent)
     resumed = trainer.resume()
     rooms = simulated_rooms(given.rooms, options.seed, given.cache)
     material = load_material(recordings, rooms, given.cache)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
+from models.adversarial import AdversarialWeights
 from models.averaged_weights import AveragedWeights
 from models.checkpoint import (
     Generator,
@@ -27,6 +29,7 @@ from models.curve import append_row, means
 from models.data.dataset import Batch
 from models.data.recipes import DEFAULT_RECIPE
 from models.generators.unet import UNet
+from models.opponent import Opponent
 from models.reconstruction import ReconstructionLoss, ReconstructionWeights
 from models.restoring import as_trained, inputs
 from models.schedule import learning_rate_at
@@ -37,6 +40,8 @@ TRAINING_NAME = "training.safetensors"
 CURVE_NAME = "curve.csv"
 GRADIENT_NORM = 1.0
 MOMENTS = (0.9, 0.98)
+Term = Callable[[Tensor, Batch], tuple[Tensor, dict[str, Tensor]]]
+"""A part of the generator's loss beside the reconstruction: of the enhanced audio and its batch, with parts to show."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class TrainingOptions:
     checkpoint_minutes: float = 3.0
     degradations: str = DEFAULT_RECIPE
     reconstruction: ReconstructionWeights = field(default_factory=ReconstructionWeights)
+    adversarial: AdversarialWeights | None = None
 
 
 def reconstruction_loss(generator: Generator, weights: ReconstructionWeights) -> ReconstructionLoss:
@@ -64,9 +70,16 @@ def reconstruction_loss(generator: Generator, weights: ReconstructionWeights) ->
 
 
 class Trainer:
-    """Trains a generator in the folder `out`."""
+    """Trains a generator in the folder `out`, alone or against an `opponent`, with further `terms` in its loss."""
 
-    def __init__(self, out: Path, generator: Generator, options: TrainingOptions) -> None:
+    def __init__(
+        self,
+        out: Path,
+        generator: Generator,
+        options: TrainingOptions,
+        opponent: Opponent | None = None,
+        terms: Sequence[Term] = (),
+    ) -> None:
         self.out = out
         self.options = options
         self.generator = generator
@@ -75,6 +88,8 @@ class Trainer:
             generator.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, betas=MOMENTS
         )
         self.average = AveragedWeights(generator)
+        self.opponent = opponent
+        self.terms = terms
         self.step_count = 0
         self.minutes = 0.0
 
@@ -107,6 +122,8 @@ class Trainer:
         self.average.values = {n.removeprefix("average."): t for n, t in tensors.items() if n.startswith("average.")}
         restore_optimizer(self.optimizer, tensors)
         self.step_count, self.minutes = int(progress["steps"]), float(progress["minutes"])
+        if self.opponent is not None:
+            self.opponent.resume(self.out)
         return True
 
     def save(self, facts: dict[str, object]) -> None:
@@ -123,6 +140,8 @@ class Trainer:
         write_tensors(self.out / TRAINING_NAME, tensors, metadata)
         facts = {**facts, **progress, "audio_hours": self.audio_hours, "options": asdict(self.options)}
         save_generator(self.out / WEIGHTS_NAME, self.generator, self.average.values, facts)
+        if self.opponent is not None:
+            self.opponent.save(self.out, facts)
 
     def step(self, batch: Batch) -> dict[str, float]:
         """One step of gradient descent on clips; the parts of the loss."""
@@ -130,7 +149,15 @@ class Trainer:
         rate = learning_rate_at(self.progress, self.options.learning_rate)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        value, parts = self.loss(self.generator(*inputs(self.generator, batch)), batch)
+        opponent = self.opponent if self.opponent is not None and self.opponent.joined(self.progress) else None
+        enhanced = self.generator(*inputs(self.generator, batch))
+        value, parts = self.loss(enhanced, batch)
+        terms: list[Term] = [*self.terms]
+        if opponent:
+            terms.append(opponent)
+        for term in terms:
+            more, more_parts = term(enhanced, batch)
+            value, parts = value + more, parts | more_parts
         self.optimizer.zero_grad()
         value.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.generator.parameters(), GRADIENT_NORM)
@@ -142,6 +169,7 @@ class Trainer:
             "learning_rate": rate,
             "loss": float(value.detach()),
             **{name: float(part) for name, part in parts.items()},
+            **(opponent.learn(enhanced, batch) if opponent else {}),
         }
 
     def checkpoint(self, recent: Sequence[dict[str, float]], fixed: Sequence[Batch], facts: dict[str, object]) -> None:
