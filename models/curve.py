@@ -42,9 +42,8 @@ def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}
 
 
-def append_row(path: Path, row: Mapping[str, float]) -> None:
+def append_row(path: Path, row: Mapping[str, float], columns: Sequence[str] = CURVE_COLUMNS) -> None:
     """Add a row; what this kind of run does not measure stays empty. A table that is there keeps its columns."""
-    columns: Sequence[str] = CURVE_COLUMNS
     fresh = not path.exists()
     if not fresh:
         with open(path, newline="", encoding="utf-8") as lines:

@@ -9,7 +9,8 @@ synthesised. --degradations says what happens to the music, as models/data/recip
 
     python -m models.train --generator unet --sample-rate 10000 --window 4096 --degradations "resample 5000" ...
 
-With --discriminator it goes on as a GAN: the generator alone first, then both.
+With --discriminator it goes on as a GAN: the generator alone first, then both. With --distil the generator learns what
+collaborative sampling with a trained (and shaped: models.shape) discriminator makes of its output.
 
 OUT/generator.safetensors   the averaged weights, for export        OUT/curve.csv       loss and figures over time
 OUT/training.safetensors    what resuming needs                     OUT/data_card.csv   which recordings taught
@@ -25,23 +26,20 @@ from pathlib import Path
 import torch
 
 from models.adversarial import ADVERSARIAL_KINDS, AdversarialWeights
-from models.batches import batches, load_material, watched_material
 from models.checkpoint import BAND_SPLIT, GENERATORS, UNET, Generator, load_any_generator
 from models.data.recipes import DEFAULT_RECIPE, Recipe
-from models.data.recordings import SAMPLE_RATE, find_recordings
-from models.data.rooms import simulated_rooms
 from models.data_card import write_data_card
 from models.discriminators.stored import DISCRIMINATOR_KINDS, discriminator_for
+from models.distillation import Distillation
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.generators.unet import UNet, UNetConfig, layer_sizes
 from models.opponent import Opponent
 from models.reconstruction import WAVEFORM_KINDS, ReconstructionWeights
+from models.refining import add_refinement_options, load_refiner
+from models.run_arguments import Lessons, add_run_arguments, licences
 from models.trainer import Trainer, TrainingOptions
 
 CARD_NAME = "data_card.csv"
-DEFAULT_AUDIO = Path(__file__).resolve().parents[2] / "shared" / "audio"
-DEFAULT_CACHE = Path.home() / ".cache" / "studiomic"
-WATCHING_SEED = 1_000_003
 BAND_SPLIT_DEFAULTS: dict[str, float] = {"blocks": BandSplitConfig.blocks, "channels": BandSplitConfig.channels}
 UNET_DEFAULTS: dict[str, float] = {
     "sample_rate": UNetConfig.sample_rate,
@@ -72,30 +70,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m models.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--audio", type=Path, default=DEFAULT_AUDIO, help="folder of recordings (default: ../shared/audio)"
-    )
-    parser.add_argument(
-        "--licences", default="all", help='which may teach: "all", "permissive", or SPDX names, by commas'
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; an earlier run there goes on")
-    parser.add_argument(
-        "--degradations",
-        default=DEFAULT_RECIPE,
-        help=f"what happens to the music, as models/data/recipes.py explains (default: {DEFAULT_RECIPE})",
-    )
-    parser.add_argument(
-        "--cache", type=Path, default=DEFAULT_CACHE, help="folder for decoded audio and simulated rooms"
-    )
-    parser.add_argument("--minutes", type=float, required=True, help="training time in all, over all sittings")
-    parser.add_argument("--batch", type=int, default=TrainingOptions.batch, help="examples a step")
-    parser.add_argument("--seconds", type=float, default=TrainingOptions.seconds, help="length of an example")
+    options = TrainingOptions
+    add_run_arguments(parser, options.batch, options.seconds, options.workers, options.seed, DEFAULT_RECIPE)
     parser.add_argument("--learning-rate", type=float, default=TrainingOptions.learning_rate)
-    parser.add_argument("--rooms", type=int, default=400, help="how many rooms to simulate, once")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="processor threads of the network")
     parser.add_argument("--initial-weights", type=Path, help="weights to begin a new run with (default: random)")
-    parser.add_argument("--workers", type=int, default=TrainingOptions.workers, help="processes that prepare examples")
-    parser.add_argument("--seed", type=int, default=TrainingOptions.seed)
     parser.add_argument("--generator", choices=GENERATORS, default=BAND_SPLIT)
     parser.add_argument(
         "--waveform-loss",
@@ -120,6 +98,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="of the minutes, in which the generator trains alone",
     )
     gan.add_argument("--discriminator-learning-rate", type=float, default=AdversarialWeights.learning_rate)
+    distillation = parser.add_argument_group("distillation of collaborative sampling")
+    distillation.add_argument("--distil", type=Path, metavar="DISCRIMINATOR", help="learn what it refines, too")
+    distillation.add_argument("--distil-weight", type=float, default=1.0, help="beside the reconstruction's 1")
+    add_refinement_options(distillation)
     streaming = parser.add_argument_group("of --generator band_split")
     streaming.add_argument("--blocks", type=int, help=f"default: {BAND_SPLIT_DEFAULTS['blocks']}")
     streaming.add_argument("--channels", type=int, help=f"default: {BAND_SPLIT_DEFAULTS['channels']}")
@@ -179,7 +161,6 @@ def opponent_weights(given: argparse.Namespace) -> AdversarialWeights | None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = parse(arguments)
-    licences = [name.strip() for name in given.licences.split(",")]
     options = TrainingOptions(
         minutes=given.minutes,
         batch=given.batch,
@@ -193,34 +174,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     torch.manual_seed(options.seed)
     torch.set_num_threads(given.threads)
-    recordings = find_recordings(given.audio, "train", licences)
     out: Path = given.out
-    out.mkdir(parents=True, exist_ok=True)
     generator = initial_generator(generator_config(given), given.initial_weights)
     opponent = None
     if options.adversarial is not None:
         config = discriminator_for(generator, given.discriminator, given.conditional)
         opponent = Opponent(config, options.adversarial)
     trainer = Trainer(out, generator, options, opponent)
+    if given.distil is not None:
+        refiner = load_refiner(given.distil, given)
+        trainer.terms.append(Distillation(generator, refiner, trainer.loss, given.distil_weight))
     resumed = trainer.resume()
-    rooms = simulated_rooms(given.rooms, options.seed, given.cache)
-    material = load_material(recordings, rooms, given.cache)
-    write_data_card(out / CARD_NAME, recordings)
-    minutes = sum(len(x) for x in material.clean) / SAMPLE_RATE / 60
+    lessons = Lessons.find(given, options.degradations, generator)
+    out.mkdir(parents=True, exist_ok=True)
+    write_data_card(out / CARD_NAME, lessons.recordings)
     print(
-        f"{'resumed' if resumed else 'started'} {out}: {len(material.clean)} recordings of {minutes:.0f} min, "
-        f"{len(material.noise)} noises, {len(material.rooms)} rooms, "
+        f"{'resumed' if resumed else 'started'} {out}: {lessons}, "
         f"{sum(p.numel() for p in generator.parameters()) / 1e6:.2f} M parameters",
         flush=True,
     )
-    watched = watched_material(given.audio, licences, given.cache) or material
-    common = (options.degradations, options.seconds, options.batch)
-    restored_at = generator.config.sample_rate if isinstance(generator, UNet) else None
-    watching = batches(watched, *common, seed=WATCHING_SEED, restored_at=restored_at)
-    fixed = [next(watching) for _ in range(options.valid_batches)]
-    training = batches(material, *common, options.seed, trainer.examples, options.workers, restored_at)
-    facts: dict[str, object] = {"licences": licences, "recordings": len(recordings), "seed": options.seed}
-    trainer.run(training, fixed, facts)
+    facts: dict[str, object] = {
+        "licences": licences(given),
+        "recordings": len(lessons.recordings),
+        "seed": options.seed,
+        "distilled": given.distil is not None,
+    }
+    trainer.run(lessons.training(trainer.examples), lessons.fixed(), facts)
 
 
 if __name__ == "__main__":

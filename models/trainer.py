@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from models.adversarial import AdversarialWeights
 from models.averaged_weights import AveragedWeights
@@ -33,6 +31,7 @@ from models.opponent import Opponent
 from models.reconstruction import ReconstructionLoss, ReconstructionWeights
 from models.restoring import as_trained, inputs
 from models.schedule import learning_rate_at
+from models.timed_run import run_for
 from models.validation import validate
 
 WEIGHTS_NAME = "generator.safetensors"
@@ -55,7 +54,6 @@ class TrainingOptions:
     weight_decay: float = 0.01
     seed: int = 1
     workers: int = 1
-    valid_batches: int = 4
     checkpoint_minutes: float = 3.0
     degradations: str = DEFAULT_RECIPE
     reconstruction: ReconstructionWeights = field(default_factory=ReconstructionWeights)
@@ -89,7 +87,7 @@ class Trainer:
         )
         self.average = AveragedWeights(generator)
         self.opponent = opponent
-        self.terms = terms
+        self.terms = list(terms)
         self.step_count = 0
         self.minutes = 0.0
 
@@ -181,24 +179,10 @@ class Trainer:
 
     def run(self, training: Iterator[Batch], fixed: Sequence[Batch], facts: dict[str, object]) -> None:
         """Train until the minutes are used up, with a checkpoint and a row of the curve every few minutes."""
-        bar = tqdm(
-            total=round(self.options.minutes, 2),
-            initial=round(min(self.minutes, self.options.minutes), 2),
-            unit="min",
-            bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} min [{postfix}]",
+        run_for(
+            self,
+            self.options.minutes,
+            self.options.checkpoint_minutes,
+            training,
+            lambda recent: self.checkpoint(recent, fixed, facts),
         )
-        recent: list[dict[str, float]] = []
-        saved = self.minutes
-        last = time.monotonic()
-        while self.minutes < self.options.minutes:
-            recent.append(self.step(next(training)))
-            now = time.monotonic()
-            self.minutes += (now - last) / 60
-            bar.update(min((now - last) / 60, bar.total - bar.n))
-            last = now
-            bar.set_postfix_str(f"loss {recent[-1]['loss']:.3f}, {self.audio_hours:.2f} h heard")
-            if self.minutes - saved >= self.options.checkpoint_minutes or self.minutes >= self.options.minutes:
-                self.checkpoint(recent, fixed, facts)
-                recent, saved = [], self.minutes
-                last = time.monotonic()
-        bar.close()
