@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.study.systems import System, open_refined, open_system
-from models.collaborative import Refinement
+from models.refining import add_refinement_options
 
 REFINED = "refined"
 SYSTEMS = {
@@ -25,14 +25,7 @@ def add_systems(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(f"--{name}", type=Path, nargs=2, metavar=("WEIGHTS", "DISCRIMINATOR"), help=what)
         else:
             parser.add_argument(f"--{name}", type=Path, metavar="WEIGHTS", help=what)
-    default = Refinement()
-    parser.add_argument("--refinement-steps", type=int, default=default.steps, help="at most (default: %(default)s)")
-    parser.add_argument(
-        "--refinement-rate", type=float, default=default.rate, help="relative size of a step (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--refinement-enough", type=float, default=default.enough, help="mean logit that ends it (default: %(default)s)"
-    )
+    add_refinement_options(parser.add_argument_group("refinement"))
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
 
 
@@ -43,9 +36,8 @@ def open_systems(options: argparse.Namespace) -> list[System]:
         if (given := getattr(options, name)) is None:
             continue
         if name == REFINED:
-            steps = Refinement(options.refinement_steps, options.refinement_rate, options.refinement_enough)
             weights, discriminator = given
-            systems.append(open_refined(name, weights, discriminator, steps))
+            systems.append(open_refined(name, weights, discriminator, options))
         else:
             systems.append(open_system(name, given))
     if not systems:
