@@ -107,3 +107,28 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
             index, _, moment = rest.partition(".")
             state.setdefault(int(index), {})[moment] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def save_training(
+    path: Path,
+    prefix: str,
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    metadata: dict[str, str],
+    facts: dict[str, Any],
+) -> None:
+    """Write a module that helps in training, its weights' names after `prefix`, with all that going on needs."""
+    tensors = {f"{prefix}{name}": value for name, value in module.state_dict().items()}
+    write_tensors(path, tensors | optimizer_tensors(optimizer), {**metadata, "facts": json.dumps(facts)})
+
+
+def restore_training(
+    path: Path, prefix: str, module: torch.nn.Module, optimizer: torch.optim.Optimizer | None = None
+) -> dict[str, Any]:
+    """Undo `save_training`, into a module of the same configuration; returns the facts."""
+    tensors, metadata = read_tensors(path)
+    module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+    if optimizer is not None:
+        restore_optimizer(optimizer, tensors)
+    facts: dict[str, Any] = json.loads(metadata["facts"])
+    return facts

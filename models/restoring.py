@@ -55,6 +55,11 @@ def as_trained(generator: Generator, batch: Batch) -> Batch:
     return cut_windows(batch, generator.config.window) if isinstance(generator, UNet) else batch
 
 
+def restored_at(generator: Generator) -> int | None:
+    """The sample rate of a generator that has no controls, for `batches`; None for the streaming one."""
+    return generator.config.sample_rate if isinstance(generator, UNet) else None
+
+
 def inputs(generator: Generator, batch: Batch) -> tuple[Tensor, ...]:
     """What the generator's `forward` takes of a batch as it learns it."""
     return (batch.degraded,) if isinstance(generator, UNet) else (batch.degraded, batch.controls)

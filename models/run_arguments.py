@@ -10,13 +10,11 @@ from pathlib import Path
 import torch
 
 from models.batches import batches, load_material, watched_material
-from models.checkpoint import Generator
 from models.data.dataset import Batch
 from models.data.material import Material
 from models.data.recipes import Recipe
 from models.data.recordings import SAMPLE_RATE, Recording, find_recordings
 from models.data.rooms import simulated_rooms
-from models.generators.unet import UNet
 
 DEFAULT_AUDIO = Path(__file__).resolve().parents[2] / "shared" / "audio"
 DEFAULT_CACHE = Path.home() / ".cache" / "studiomic"
@@ -24,10 +22,8 @@ WATCHING_SEED = 1_000_003
 WATCHED_BATCHES = 4
 
 
-def add_run_arguments(
-    parser: argparse.ArgumentParser, batch: int, seconds: float, workers: int, seed: int, degradations: str | None
-) -> None:
-    """The arguments, with a command's defaults; no `degradations`: those that the generator was trained with."""
+def add_run_arguments(parser: argparse.ArgumentParser, batch: int, seconds: float, workers: int, seed: int) -> None:
+    """The arguments, with a command's defaults."""
     parser.add_argument(
         "--audio", type=Path, default=DEFAULT_AUDIO, help="folder of recordings (default: ../shared/audio)"
     )
@@ -35,12 +31,6 @@ def add_run_arguments(
         "--licences", default="all", help='which may teach: "all", "permissive", or SPDX names, by commas'
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; an earlier run there goes on")
-    parser.add_argument(
-        "--degradations",
-        default=degradations,
-        help="what happens to the music, as models/data/recipes.py explains "
-        f"(default: {degradations or 'as the generator was trained'})",
-    )
     parser.add_argument(
         "--cache", type=Path, default=DEFAULT_CACHE, help="folder for decoded audio and simulated rooms"
     )
@@ -51,6 +41,16 @@ def add_run_arguments(
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="processor threads of the network")
     parser.add_argument("--workers", type=int, default=workers, help="processes that prepare examples")
     parser.add_argument("--seed", type=int, default=seed)
+
+
+def add_degradations(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """Where there is no `default`: those that the generator was trained with."""
+    parser.add_argument(
+        "--degradations",
+        default=default,
+        help="what happens to the music, as models/data/recipes.py explains "
+        f"(default: {default or 'as the generator was trained'})",
+    )
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,12 @@ class Lessons:
     restored_at: int | None
 
     @staticmethod
-    def find(given: argparse.Namespace, degradations: str, generator: Generator) -> Lessons:
-        """For `generator`, what the arguments of `add_run_arguments` say. Raises ValueError where nothing can teach."""
+    def find(given: argparse.Namespace, degradations: str, restored_at: int | None) -> Lessons:
+        """What the arguments of `add_run_arguments` say. Raises ValueError where nothing can teach."""
         recordings = find_recordings(given.audio, "train", licences(given))
         rooms = simulated_rooms(given.rooms, given.seed, given.cache)
         material = load_material(recordings, rooms, given.cache)
         watched = watched_material(given.audio, licences(given), given.cache) or material
-        restored_at = generator.config.sample_rate if isinstance(generator, UNet) else None
         return Lessons(recordings, material, watched, str(Recipe.parse(degradations)), given, restored_at)
 
     def __str__(self) -> str:

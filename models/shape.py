@@ -29,8 +29,8 @@ from models.discriminators.stored import (
 )
 from models.opponent import DISCRIMINATOR_NAME, discriminator_optimizer
 from models.refining import Refiner, add_refinement_options, load_refiner, refine_batch
-from models.restoring import as_trained
-from models.run_arguments import Lessons, add_run_arguments
+from models.restoring import as_trained, restored_at
+from models.run_arguments import Lessons, add_degradations, add_run_arguments
 from models.timed_run import run_for
 from models.trainer import CURVE_NAME, TrainingOptions
 
@@ -106,7 +106,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m models.shape", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options = TrainingOptions
-    add_run_arguments(parser, options.batch, options.seconds, options.workers, options.seed, degradations=None)
+    add_run_arguments(parser, options.batch, options.seconds, options.workers, options.seed)
+    add_degradations(parser, default=None)
     parser.add_argument("--generator", type=Path, required=True, help="weights, as models.train writes them")
     parser.add_argument("--discriminator", type=Path, required=True, help="its discriminator, from the same run")
     parser.add_argument("--learning-rate", type=float, default=AdversarialWeights.learning_rate)
@@ -124,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     refiner = load_refiner(given.discriminator, given)
     shaper = Shaper(given.out, generator, refiner, config, given.learning_rate, facts)
     resumed = shaper.resume()
-    lessons = Lessons.find(given, given.degradations or trained["options"]["degradations"], generator)
+    lessons = Lessons.find(given, given.degradations or trained["options"]["degradations"], restored_at(generator))
     given.out.mkdir(parents=True, exist_ok=True)
     print(f"{'resumed' if resumed else 'started'} {given.out}: {lessons}", flush=True)
     run_for(

@@ -10,7 +10,8 @@ synthesised. --degradations says what happens to the music, as models/data/recip
     python -m models.train --generator unet --sample-rate 10000 --window 4096 --degradations "resample 5000" ...
 
 With --discriminator it goes on as a GAN: the generator alone first, then both. With --distil the generator learns what
-collaborative sampling with a trained (and shaped: models.shape) discriminator makes of its output.
+collaborative sampling with a trained (and shaped: models.shape) discriminator makes of its output. With --autoencoder
+distances at an autoencoder's bottleneck (models.learn_identity) count, too.
 
 OUT/generator.safetensors   the averaged weights, for export        OUT/curve.csv       loss and figures over time
 OUT/training.safetensors    what resuming needs                     OUT/data_card.csv   which recordings taught
@@ -26,6 +27,7 @@ from pathlib import Path
 import torch
 
 from models.adversarial import ADVERSARIAL_KINDS, AdversarialWeights
+from models.autoencoder import BottleneckLoss, load_autoencoder
 from models.checkpoint import BAND_SPLIT, GENERATORS, UNET, Generator, load_any_generator
 from models.data.recipes import DEFAULT_RECIPE, Recipe
 from models.data_card import write_data_card
@@ -36,7 +38,8 @@ from models.generators.unet import UNet, UNetConfig, layer_sizes
 from models.opponent import Opponent
 from models.reconstruction import WAVEFORM_KINDS, ReconstructionWeights
 from models.refining import add_refinement_options, load_refiner
-from models.run_arguments import Lessons, add_run_arguments, licences
+from models.restoring import restored_at
+from models.run_arguments import Lessons, add_degradations, add_run_arguments, licences
 from models.trainer import Trainer, TrainingOptions
 
 CARD_NAME = "data_card.csv"
@@ -71,7 +74,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m models.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options = TrainingOptions
-    add_run_arguments(parser, options.batch, options.seconds, options.workers, options.seed, DEFAULT_RECIPE)
+    add_run_arguments(parser, options.batch, options.seconds, options.workers, options.seed)
+    add_degradations(parser, DEFAULT_RECIPE)
     parser.add_argument("--learning-rate", type=float, default=TrainingOptions.learning_rate)
     parser.add_argument("--initial-weights", type=Path, help="weights to begin a new run with (default: random)")
     parser.add_argument("--generator", choices=GENERATORS, default=BAND_SPLIT)
@@ -102,6 +106,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     distillation.add_argument("--distil", type=Path, metavar="DISCRIMINATOR", help="learn what it refines, too")
     distillation.add_argument("--distil-weight", type=float, default=1.0, help="beside the reconstruction's 1")
     add_refinement_options(distillation)
+    features = parser.add_argument_group("autoencoder feature loss")
+    features.add_argument("--autoencoder", type=Path, metavar="AUTOENCODER", help="as models.learn_identity writes it")
+    features.add_argument("--autoencoder-weight", type=float, default=1.0, help="beside the reconstruction's 1")
     streaming = parser.add_argument_group("of --generator band_split")
     streaming.add_argument("--blocks", type=int, help=f"default: {BAND_SPLIT_DEFAULTS['blocks']}")
     streaming.add_argument("--channels", type=int, help=f"default: {BAND_SPLIT_DEFAULTS['channels']}")
@@ -184,8 +191,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.distil is not None:
         refiner = load_refiner(given.distil, given)
         trainer.terms.append(Distillation(generator, refiner, trainer.loss, given.distil_weight))
+    if given.autoencoder is not None:
+        autoencoder = load_autoencoder(given.autoencoder)
+        trainer.terms.append(BottleneckLoss(autoencoder, generator.config.sample_rate, given.autoencoder_weight))
     resumed = trainer.resume()
-    lessons = Lessons.find(given, options.degradations, generator)
+    lessons = Lessons.find(given, options.degradations, restored_at(generator))
     out.mkdir(parents=True, exist_ok=True)
     write_data_card(out / CARD_NAME, lessons.recordings)
     print(
@@ -198,6 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "recordings": len(lessons.recordings),
         "seed": options.seed,
         "distilled": given.distil is not None,
+        "autoencoder_features": given.autoencoder is not None,
     }
     trainer.run(lessons.training(trainer.examples), lessons.fixed(), facts)
 

@@ -9,14 +9,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from models.checkpoint import (
-    Generator,
-    optimizer_tensors,
-    read_config,
-    read_tensors,
-    restore_optimizer,
-    write_tensors,
-)
+from models.checkpoint import Generator, read_config, read_tensors, restore_training, save_training
 from models.discriminators.first_half import FirstHalfDiscriminator
 from models.discriminators.multi_resolution import RESOLUTIONS, MultiResolutionDiscriminator
 from models.generators.unet import UPSAMPLING, UNet, UNetConfig, layer_sizes
@@ -24,7 +17,7 @@ from models.generators.unet import UPSAMPLING, UNet, UNetConfig, layer_sizes
 DiscriminatorKind = Literal["first_half", "multi_resolution"]
 DISCRIMINATOR_KINDS: tuple[DiscriminatorKind, ...] = get_args(DiscriminatorKind)
 AnyDiscriminator = FirstHalfDiscriminator | MultiResolutionDiscriminator
-WEIGHTS = "discriminator."
+PREFIX = "discriminator."
 STREAMING_DEPTH, STREAMING_WIDTH = 5, 16  # of a first half that judges a generator which has none itself
 
 
@@ -78,9 +71,8 @@ def save_discriminator(
     facts: dict[str, Any],
 ) -> None:
     """Write a discriminator, its optimizer's moments, and how it was trained."""
-    tensors = {f"{WEIGHTS}{name}": value for name, value in discriminator.state_dict().items()}
-    metadata = {"discriminator": config.kind, "config": json.dumps(asdict(config)), "facts": json.dumps(facts)}
-    write_tensors(path, tensors | optimizer_tensors(optimizer), metadata)
+    metadata = {"discriminator": config.kind, "config": json.dumps(asdict(config))}
+    save_training(path, PREFIX, discriminator, optimizer, metadata, facts)
 
 
 def restore_discriminator(
@@ -93,15 +85,10 @@ def restore_discriminator(
 
     Raises ValueError where the file is missing or of a discriminator of another configuration.
     """
-    tensors, metadata = read_tensors(path)
-    found = _stored_config(path, metadata)
+    found = _stored_config(path)
     if found != config:
         raise ValueError(f"{path} holds a discriminator of {found}, wanted {config}")
-    discriminator.load_state_dict({n.removeprefix(WEIGHTS): t for n, t in tensors.items() if n.startswith(WEIGHTS)})
-    if optimizer is not None:
-        restore_optimizer(optimizer, tensors)
-    facts: dict[str, Any] = json.loads(metadata["facts"])
-    return facts
+    return restore_training(path, PREFIX, discriminator, optimizer)
 
 
 def load_discriminator(path: Path) -> tuple[AnyDiscriminator, DiscriminatorConfig, dict[str, Any]]:
@@ -109,13 +96,14 @@ def load_discriminator(path: Path) -> tuple[AnyDiscriminator, DiscriminatorConfi
 
     Raises ValueError where the file is missing or holds something else.
     """
-    config = _stored_config(path, read_tensors(path)[1])
+    config = _stored_config(path)
     discriminator = new_discriminator(config)
     facts = restore_discriminator(path, discriminator, config)
     return discriminator, config, facts
 
 
-def _stored_config(path: Path, metadata: dict[str, str]) -> DiscriminatorConfig:
+def _stored_config(path: Path) -> DiscriminatorConfig:
+    metadata = read_tensors(path)[1]
     if metadata.get("discriminator") not in DISCRIMINATOR_KINDS:
         raise ValueError(
             f"{path} holds a discriminator of kind {metadata.get('discriminator')!r}, wanted one of "
