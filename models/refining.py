@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from models.checkpoint import Generator
@@ -82,12 +83,12 @@ def add_refinement_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--refinement-enough", type=float, default=Refinement.enough, help="mean logit to stop at")
 
 
-def load_refiner(path: Path, given: argparse.Namespace) -> Refiner:
-    """A trained discriminator, fixed, that refines as the options of `add_refinement_options` say, by the loss that it
-    was trained with.
+def load_refiner(path: Path, given: argparse.Namespace, device: torch.device | None = None) -> Refiner:
+    """A trained discriminator, fixed, on `device`, that refines as the options of `add_refinement_options` say, by the
+    loss that it was trained with.
     """
     discriminator, _, facts = load_discriminator(path)
-    discriminator.eval().requires_grad_(False)
+    discriminator.eval().requires_grad_(False).to(device)
     refinement = Refinement(
         given.refinement_steps, given.refinement_rate, given.refinement_enough, facts["options"]["adversarial"]["kind"]
     )

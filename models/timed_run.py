@@ -9,6 +9,7 @@ from typing import Protocol
 from tqdm import tqdm
 
 from models.data.dataset import Batch
+from models.processes import ALONE, Processes
 
 
 class Run(Protocol):
@@ -30,14 +31,16 @@ def run_for(
     checkpoint_minutes: float,
     training: Iterator[Batch],
     checkpoint: Callable[[Sequence[dict[str, float]]], None],
+    processes: Processes = ALONE,
 ) -> None:
-    """Step until `minutes` in all are used up; `checkpoint` gets the figures of the steps since the one before, and
-    its own time does not count.
+    """Step until `minutes` in all are used up; `checkpoint` gets the figures of the steps since the one before, in the
+    first of the `processes` only, and its own time does not count.
     """
     bar = tqdm(
         total=round(minutes, 2),
         initial=round(min(run.minutes, minutes), 2),
         unit="min",
+        disable=not processes.first,
         bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} min [{postfix}]",
     )
     recent: list[dict[str, float]] = []
@@ -46,12 +49,13 @@ def run_for(
     while run.minutes < minutes:
         recent.append(run.step(next(training)))
         now = time.monotonic()
-        run.minutes += (now - last) / 60
-        bar.update(min((now - last) / 60, bar.total - bar.n))
+        before, run.minutes = run.minutes, processes.agreed(run.minutes + (now - last) / 60)
+        bar.update(min(run.minutes, minutes) - min(before, minutes))
         last = now
         bar.set_postfix_str(f"loss {recent[-1]['loss']:.3f}, {run.audio_hours:.2f} h heard")
         if run.minutes - saved >= checkpoint_minutes or run.minutes >= minutes:
-            checkpoint(recent)
+            if processes.first:
+                checkpoint(recent)
             recent, saved = [], run.minutes
             last = time.monotonic()
     bar.close()

@@ -13,6 +13,10 @@ With --discriminator it goes on as a GAN: the generator alone first, then both. 
 collaborative sampling with a trained (and shaped: models.shape) discriminator makes of its output. With --autoencoder
 distances at an autoencoder's bottleneck (models.learn_identity) count, too.
 
+It uses a GPU where there is one; under torchrun as many processes (and GPUs) as that starts, --batch examples each:
+
+    torchrun --nproc-per-node 2 -m models.train --out runs/first --minutes 60
+
 OUT/generator.safetensors   the averaged weights, for export        OUT/curve.csv       loss and figures over time
 OUT/training.safetensors    what resuming needs                     OUT/data_card.csv   which recordings taught
 OUT/discriminator.safetensors, where there is one
@@ -36,6 +40,8 @@ from models.distillation import Distillation
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.generators.unet import UNet, UNetConfig, layer_sizes
 from models.opponent import Opponent
+from models.precision import PRECISIONS
+from models.processes import Processes, joined_processes
 from models.reconstruction import WAVEFORM_KINDS, ReconstructionWeights
 from models.refining import add_refinement_options, load_refiner
 from models.restoring import restored_at
@@ -79,6 +85,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=TrainingOptions.learning_rate)
     parser.add_argument("--initial-weights", type=Path, help="weights to begin a new run with (default: random)")
     parser.add_argument("--generator", choices=GENERATORS, default=BAND_SPLIT)
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default=TrainingOptions.precision, help="auto: bf16 on GPUs that have it"
+    )
     parser.add_argument(
         "--waveform-loss",
         choices=WAVEFORM_KINDS,
@@ -166,8 +175,8 @@ def opponent_weights(given: argparse.Namespace) -> AdversarialWeights | None:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    given = parse(arguments)
+def train(given: argparse.Namespace, processes: Processes) -> None:
+    """The run that the command line asks for."""
     options = TrainingOptions(
         minutes=given.minutes,
         batch=given.batch,
@@ -178,39 +187,52 @@ def main(arguments: Sequence[str] | None = None) -> None:
         degradations=str(Recipe.parse(given.degradations)),
         reconstruction=reconstruction_weights(given),
         adversarial=opponent_weights(given),
+        precision=given.precision,
     )
-    torch.manual_seed(options.seed)
+    torch.manual_seed(options.seed + processes.rank)
     torch.set_num_threads(given.threads)
     out: Path = given.out
     generator = initial_generator(generator_config(given), given.initial_weights)
     opponent = None
     if options.adversarial is not None:
         config = discriminator_for(generator, given.discriminator, given.conditional)
-        opponent = Opponent(config, options.adversarial)
-    trainer = Trainer(out, generator, options, opponent)
+        opponent = Opponent(config, options.adversarial, processes, options.precision)
+    trainer = Trainer(out, generator, options, opponent, processes=processes)
     if given.distil is not None:
-        refiner = load_refiner(given.distil, given)
+        refiner = load_refiner(given.distil, given, processes.device)
         trainer.terms.append(Distillation(generator, refiner, trainer.loss, given.distil_weight))
     if given.autoencoder is not None:
-        autoencoder = load_autoencoder(given.autoencoder)
+        autoencoder = load_autoencoder(given.autoencoder).to(processes.device)
         trainer.terms.append(BottleneckLoss(autoencoder, generator.config.sample_rate, given.autoencoder_weight))
     resumed = trainer.resume()
     lessons = Lessons.find(given, options.degradations, restored_at(generator))
-    out.mkdir(parents=True, exist_ok=True)
-    write_data_card(out / CARD_NAME, lessons.recordings)
-    print(
-        f"{'resumed' if resumed else 'started'} {out}: {lessons}, "
-        f"{sum(p.numel() for p in generator.parameters()) / 1e6:.2f} M parameters",
-        flush=True,
-    )
+    training = lessons.training(trainer.examples + processes.rank)
     facts: dict[str, object] = {
         "licences": licences(given),
         "recordings": len(lessons.recordings),
         "seed": options.seed,
+        "processes": processes.size,
         "distilled": given.distil is not None,
         "autoencoder_features": given.autoencoder is not None,
     }
-    trainer.run(lessons.training(trainer.examples), lessons.fixed(), facts)
+    if not processes.first:
+        trainer.run(training, [], facts)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    write_data_card(out / CARD_NAME, lessons.recordings)
+    print(
+        f"{'resumed' if resumed else 'started'} {out}: {lessons}, "
+        f"{sum(p.numel() for p in generator.parameters()) / 1e6:.2f} M parameters, "
+        f"{processes.size} processes, {processes.device}",
+        flush=True,
+    )
+    trainer.run(training, lessons.fixed(), facts)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = parse(arguments)
+    with joined_processes() as processes:
+        train(given, processes)
 
 
 if __name__ == "__main__":

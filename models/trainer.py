@@ -28,8 +28,10 @@ from models.data.dataset import Batch
 from models.data.recipes import DEFAULT_RECIPE
 from models.generators.unet import UNet
 from models.opponent import Opponent
+from models.precision import Precision, autocast
+from models.processes import ALONE, Processes
 from models.reconstruction import ReconstructionLoss, ReconstructionWeights
-from models.restoring import as_trained, inputs
+from models.restoring import as_trained, inputs, move
 from models.schedule import learning_rate_at
 from models.timed_run import run_for
 from models.validation import validate
@@ -58,6 +60,7 @@ class TrainingOptions:
     degradations: str = DEFAULT_RECIPE
     reconstruction: ReconstructionWeights = field(default_factory=ReconstructionWeights)
     adversarial: AdversarialWeights | None = None
+    precision: Precision = "auto"
 
 
 def reconstruction_loss(generator: Generator, weights: ReconstructionWeights) -> ReconstructionLoss:
@@ -77,11 +80,14 @@ class Trainer:
         options: TrainingOptions,
         opponent: Opponent | None = None,
         terms: Sequence[Term] = (),
+        processes: Processes = ALONE,
     ) -> None:
         self.out = out
         self.options = options
-        self.generator = generator
-        self.loss = reconstruction_loss(generator, options.reconstruction)
+        self.processes = processes
+        self.generator = generator.to(processes.device)
+        self.parallel = processes.parallel(self.generator)
+        self.loss = reconstruction_loss(generator, options.reconstruction).to(processes.device)
         self.optimizer = torch.optim.AdamW(
             generator.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, betas=MOMENTS
         )
@@ -93,7 +99,7 @@ class Trainer:
 
     @property
     def examples(self) -> int:
-        return self.step_count * self.options.batch
+        return self.step_count * self.options.batch * self.processes.size
 
     @property
     def audio_hours(self) -> float:
@@ -117,7 +123,11 @@ class Trainer:
         self.generator.load_state_dict(
             {n.removeprefix("last."): t for n, t in tensors.items() if n.startswith("last.")}
         )
-        self.average.values = {n.removeprefix("average."): t for n, t in tensors.items() if n.startswith("average.")}
+        self.average.values = {
+            n.removeprefix("average."): t.to(self.processes.device)
+            for n, t in tensors.items()
+            if n.startswith("average.")
+        }
         restore_optimizer(self.optimizer, tensors)
         self.step_count, self.minutes = int(progress["steps"]), float(progress["minutes"])
         if self.opponent is not None:
@@ -142,13 +152,14 @@ class Trainer:
             self.opponent.save(self.out, facts)
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """One step of gradient descent on clips; the parts of the loss."""
-        batch = as_trained(self.generator, batch)
+        """One step of gradient descent on clips; the parts of the loss, averaged over all processes."""
+        batch = as_trained(self.generator, move(batch, self.processes.device))
         rate = learning_rate_at(self.progress, self.options.learning_rate)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         opponent = self.opponent if self.opponent is not None and self.opponent.joined(self.progress) else None
-        enhanced = self.generator(*inputs(self.generator, batch))
+        with autocast(self.options.precision, self.processes.device):
+            enhanced = self.parallel(*inputs(self.generator, batch)).float()
         value, parts = self.loss(enhanced, batch)
         terms: list[Term] = [*self.terms]
         if opponent:
@@ -163,12 +174,11 @@ class Trainer:
             self.optimizer.step()
             self.average.update(self.generator, self.step_count)
         self.step_count += 1
-        return {
-            "learning_rate": rate,
-            "loss": float(value.detach()),
-            **{name: float(part) for name, part in parts.items()},
-            **(opponent.learn(enhanced, batch) if opponent else {}),
-        }
+        figures = {"loss": value.detach(), **parts}
+        if opponent:
+            figures |= opponent.learn(enhanced, batch)
+        shared = self.processes.mean({name: float(figure) for name, figure in figures.items()})
+        return {"learning_rate": rate, **shared}
 
     def checkpoint(self, recent: Sequence[dict[str, float]], fixed: Sequence[Batch], facts: dict[str, object]) -> None:
         """A row of the curve, of `recent` steps and the `fixed` batches, and the weights."""
@@ -185,4 +195,5 @@ class Trainer:
             self.options.checkpoint_minutes,
             training,
             lambda recent: self.checkpoint(recent, fixed, facts),
+            self.processes,
         )

@@ -13,7 +13,7 @@ from models.checkpoint import Generator
 from models.data.dataset import Batch
 from models.metrics import log_spectral_distance, si_sdr
 from models.reconstruction import ReconstructionLoss
-from models.restoring import enhance_clips
+from models.restoring import enhance_clips, move
 
 CLEAN_ENOUGH_DB = 60.0  # an input this close to its target counts as clean
 
@@ -31,7 +31,7 @@ def validate(
     generator.eval()
     totals: list[dict[str, float]] = []
     gains, clean, distances, input_distances = [], [], [], []
-    for batch in fixed:
+    for batch in (move(batch, next(generator.parameters()).device) for batch in fixed):
         enhanced = enhance_clips(generator, batch)
         value, parts = loss(enhanced, batch)
         totals.append({"valid_loss": float(value), **{f"valid_{name}": float(part) for name, part in parts.items()}})

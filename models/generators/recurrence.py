@@ -46,5 +46,7 @@ def linear_recurrence(decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
     """
     if drive.shape[1] == 1:  # the exported graph: one step, plain operators
         return drive + decay * start.unsqueeze(1)
-    result: Tensor = _Recurrence.apply(decay, drive, start)
+    # Under autocast, too, at least float32: 8 bits of mantissa cannot tell a decay near one from one.
+    exact = torch.promote_types(drive.dtype, torch.float32)
+    result: Tensor = _Recurrence.apply(decay.to(exact), drive.to(exact), start.to(exact))
     return result
