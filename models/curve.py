@@ -19,6 +19,7 @@ CURVE_COLUMNS = (
     "magnitude",
     "bands_db",
     "ratio_db",
+    "lsd",
     "adversarial",
     "features",
     "discriminator",

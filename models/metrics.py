@@ -21,16 +21,23 @@ LSD_WINDOW, LSD_HOP = 1024, 512
 LSD_FLOOR = 1e-10  # of power, where a full-scale sine reads 1/4
 
 
-def log_spectral_distance(estimate: Tensor, reference: Tensor) -> Tensor:
-    """Log-spectral distance of [..., samples], over Hann windows of 1024 samples with half overlap and all bins:
+def log_spectral_errors(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Mean squared distance of the logarithmic power spectra of [..., samples] in each frame, [..., frames]:
 
-    mean over frames of sqrt(mean over bins of (log10 P_ref - log10 P_est)^2), P = |STFT|^2 / (sum w)^2 + 1e-10
-    (Gray and Markel 1976, in powers of ten).
+    mean over bins of (log10 P_ref - log10 P_est)^2, P = |STFT|^2 / (sum w)^2 + 1e-10, Hann windows of 1024 samples with
+    half overlap.
     """
     window = torch.hann_window(LSD_WINDOW, dtype=reference.dtype, device=reference.device)
 
     def log_power(audio: Tensor) -> Tensor:
-        frames = audio.unfold(-1, LSD_WINDOW, LSD_HOP) * window
-        return torch.log10((torch.fft.rfft(frames).abs() / window.sum()).square() + LSD_FLOOR)
+        spectrum = torch.fft.rfft(audio.unfold(-1, LSD_WINDOW, LSD_HOP) * window) / window.sum()
+        return torch.log10(spectrum.real.square() + spectrum.imag.square() + LSD_FLOOR)
 
-    return (log_power(reference) - log_power(estimate)).square().mean(dim=-1).sqrt().mean(dim=-1)
+    return (log_power(reference) - log_power(estimate)).square().mean(dim=-1)
+
+
+def log_spectral_distance(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Log-spectral distance (Gray and Markel 1976, in powers of ten) of [..., samples], over all bins: the mean over
+    frames of the square root of `log_spectral_errors`.
+    """
+    return log_spectral_errors(estimate, reference).sqrt().mean(dim=-1)

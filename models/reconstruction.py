@@ -12,27 +12,33 @@ from torch import Tensor, nn
 
 from models.data.dataset import Batch
 from models.losses import RESOLUTIONS, EnhancementLoss
+from models.metrics import LSD_WINDOW, log_spectral_errors
 
 WaveformKind = Literal["none", "l1", "l2"]
 WAVEFORM_KINDS: tuple[WaveformKind, ...] = get_args(WaveformKind)
+LEAST_LOG_SPECTRAL_ERROR = 1e-6  # mean square: a root has no gradient at zero
 QUIETEST_RMS = 1e-3  # below it a target counts as silent, and its distance is not raised further
 
 
 @dataclass(frozen=True)
 class ReconstructionWeights:
-    """`waveform`: which distance of waveforms counts, with weight one; `spectral`: the weight of EnhancementLoss."""
+    """`waveform`: which distance of waveforms counts, with weight one; `spectral`: the weight of EnhancementLoss;
+    `log_spectral`: the weight of the log-spectral distance, which all bins share alike, high and low, loud and quiet.
+    """
 
     waveform: WaveformKind = "none"
     spectral: float = 1.0
+    log_spectral: float = 0.0
 
     def check(self) -> None:
         """Raise ValueError where nothing would be learnt, or something unknown."""
         if self.waveform not in WAVEFORM_KINDS:
             raise ValueError(f"waveform loss: got {self.waveform!r}, wanted one of {', '.join(WAVEFORM_KINDS)}")
-        if self.spectral < 0 or (self.waveform == "none" and not self.spectral):
+        weights = (self.spectral, self.log_spectral)
+        if min(weights) < 0 or (self.waveform == "none" and not any(weights)):
             raise ValueError(
-                f"reconstruction loss: got waveform loss {self.waveform!r} and a spectral weight of {self.spectral}, "
-                "wanted at least one of them, and a weight of 0 or more"
+                f"reconstruction loss: got waveform loss {self.waveform!r}, spectral weight {self.spectral} and "
+                f"log-spectral weight {self.log_spectral}, wanted at least one of them, and weights of 0 or more"
             )
 
 
@@ -55,6 +61,11 @@ class ReconstructionLoss(nn.Module):
         super().__init__()
         weights.check()
         self.weights = weights
+        if weights.log_spectral and longest < LSD_WINDOW:
+            raise ValueError(
+                f"log-spectral loss: windows of {longest} samples hold no frame of {LSD_WINDOW}; wanted longer "
+                "windows, or a log-spectral weight of 0"
+            )
         resolutions = tuple(size for size in RESOLUTIONS if size <= longest)
         if weights.spectral and not resolutions:
             raise ValueError(
@@ -74,4 +85,9 @@ class ReconstructionLoss(nn.Module):
             heard, heard_parts = self.spectral(enhanced, batch)
             loss = loss + self.weights.spectral * heard
             parts |= heard_parts
+        if self.weights.log_spectral:
+            errors = log_spectral_errors(enhanced, batch.target)
+            log_distance = errors.clamp_min(LEAST_LOG_SPECTRAL_ERROR).sqrt().mean()
+            loss = loss + self.weights.log_spectral * log_distance
+            parts["lsd"] = log_distance.detach()
         return loss, parts

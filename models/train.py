@@ -98,6 +98,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=float,
         help="weight of the multi-resolution spectral loss (default: 1 for band_split, 0 for unet)",
     )
+    parser.add_argument(
+        "--log-spectral-weight",
+        type=float,
+        default=ReconstructionWeights.log_spectral,
+        help="weight of the log-spectral distance",
+    )
     gan = parser.add_argument_group("the discriminator")
     gan.add_argument("--discriminator", choices=("none", *DISCRIMINATOR_KINDS), default="none")
     gan.add_argument("--conditional", action="store_true", help="it sees the degraded audio, too")
@@ -159,6 +165,7 @@ def reconstruction_weights(given: argparse.Namespace) -> ReconstructionWeights:
     return ReconstructionWeights(
         waveform=given.waveform_loss or default.waveform,
         spectral=default.spectral if given.spectral_weight is None else given.spectral_weight,
+        log_spectral=given.log_spectral_weight,
     )
 
 

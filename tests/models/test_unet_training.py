@@ -70,12 +70,33 @@ def test_the_reconstruction_loss_adds_its_parts(batch: Batch) -> None:
     assert set(values[0][1]) == {"waveform", "magnitude", "bands_db", "ratio_db"}
     for weights, message in (
         (ReconstructionWeights("none", 0.0), "wanted at least one of them"),
-        (ReconstructionWeights("l2", -1.0), "a weight of 0 or more"),
+        (ReconstructionWeights("l2", -1.0), "weights of 0 or more"),
+        (ReconstructionWeights("l2", 0.0, -1.0), "weights of 0 or more"),
     ):
         with pytest.raises(ValueError, match=message):
             ReconstructionLoss(RATE, weights)
     with pytest.raises(ValueError, match="windows of 256 samples hold no spectrum of 512"):
         ReconstructionLoss(RATE, ReconstructionWeights("l2", 1.0), longest=256)
+
+
+def test_the_log_spectral_loss_is_the_distance_and_bears_silence() -> None:
+    random = torch.Generator().manual_seed(0)
+    target = 0.1 * torch.randn(2, 1, 2048, generator=random)
+    target[1] = 0.0
+    nyquist = torch.full((2,), RATE / 2)
+    batch = Batch(target, target, torch.ones(2, 3), nyquist, nyquist)
+    loss = ReconstructionLoss(RATE, ReconstructionWeights("none", 0.0, 0.5))
+    enhanced = (target / 10).requires_grad_()
+    value, parts = loss(enhanced, batch)
+    value.backward()
+    wanted = float(log_spectral_distance(target / 10, target).mean())
+    assert float(parts["lsd"]) == pytest.approx(wanted, abs=1e-3)
+    assert float(value.detach()) == pytest.approx(0.5 * wanted, abs=1e-3)
+    assert enhanced.grad is not None
+    assert torch.isfinite(enhanced.grad).all()
+    assert bool(enhanced.grad[0].any())
+    with pytest.raises(ValueError, match="windows of 512 samples hold no frame of 1024"):
+        ReconstructionLoss(RATE, ReconstructionWeights("l2", 0.0, 1.0), longest=512)
 
 
 def test_the_log_spectral_distance_by_hand() -> None:
@@ -123,7 +144,7 @@ def test_a_u_net_is_trained_by_the_same_command(tmp_path: Path, capsys: pytest.C
     main([*places, *sizes, *rest, "--generator", "unet", "--minutes", "0.01"])
     generator, facts = load_any_generator(tmp_path / "run" / "generator.safetensors")
     assert generator.config == UNetConfig(RATE, 512, (4, 8), (65, 33), dropout=0.1)
-    assert facts["options"]["reconstruction"] == {"waveform": "l2", "spectral": 0.0}
+    assert facts["options"]["reconstruction"] == {"waveform": "l2", "spectral": 0.0, "log_spectral": 0.0}
     with open(tmp_path / "run" / "curve.csv", newline="") as lines:
         row = list(csv.DictReader(lines))[-1]
     assert float(row["valid_input_lsd"]) > 1
