@@ -60,9 +60,11 @@ class RestorationExamples(IterableDataset[tuple[Samples, ...]]):
         """[samples] at 48 kHz to [samples] at the generator's rate."""
         if self.sample_rate == SAMPLE_RATE:
             return part
-        if not part.any():
-            return np.zeros(self.samples, dtype=np.float32)
-        return np.resize(soxr.resample(part, SAMPLE_RATE, self.sample_rate, "HQ"), self.samples).astype(np.float32)
+        result = np.zeros(self.samples, dtype=np.float32)
+        if part.any():  # a resampler may give a sample more or less than asked for
+            found = soxr.resample(part, SAMPLE_RATE, self.sample_rate, "HQ")[: self.samples]
+            result[: len(found)] = found
+        return result
 
     def __iter__(self) -> Iterator[tuple[Samples, ...]]:
         for *parts, controls, limits in self.music:
