@@ -72,10 +72,11 @@ def feature_matching_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Ten
 @dataclass(frozen=True)
 class AdversarialWeights:
     """L_G = L_rec + adversarial * L_adv + features * L_feat; the discriminator joins after `alone_share` of the run
-    and learns at `learning_rate`."""
+    and learns at `learning_rate`; it judges random excerpts of `judged_samples`, or all there is."""
 
     kind: AdversarialKind = "least_squares"
     adversarial: float = 0.05
     features: float = 0.5
     alone_share: float = 0.4
     learning_rate: float = 3e-4
+    judged_samples: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,6 +27,15 @@ MOMENTS = (0.5, 0.9)  # short memories, as the other side moves
 def discriminator_optimizer(discriminator: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
     """The optimizer that discriminators are trained with."""
     return torch.optim.AdamW(discriminator.parameters(), lr=learning_rate, betas=MOMENTS)
+
+
+def excerpt(enhanced: Tensor, batch: Batch, samples: int | None) -> tuple[Tensor, Batch]:
+    """The same random stretch of all clips: a discriminator costs more than a generator, and needs no whole clips."""
+    if samples is None or samples >= enhanced.shape[-1]:
+        return enhanced, batch
+    start = int(torch.randint(enhanced.shape[-1] - samples + 1, ()))
+    chosen = slice(start, start + samples)
+    return enhanced[..., chosen], replace(batch, degraded=batch.degraded[..., chosen], target=batch.target[..., chosen])
 
 
 class Opponent:
@@ -59,6 +69,7 @@ class Opponent:
         """What it adds to the generator's loss, lambda * L_adv + mu * L_feat, and the two parts; its own weights
         gather no gradients. `enhanced` [batch, 1, samples].
         """
+        enhanced, batch = excerpt(enhanced, batch, self.weights.judged_samples)
         self.discriminator.requires_grad_(False)
         logits, features = self.judge(self.discriminator, enhanced, batch.degraded)
         adversarial = generator_loss(self.weights.kind, logits)
@@ -75,6 +86,7 @@ class Opponent:
 
     def learn(self, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
         """One step of its own, real targets against `fake` [batch, 1, samples]; only its weights change."""
+        fake, batch = excerpt(fake, batch, self.weights.judged_samples)
         both = torch.cat([batch.target, fake.detach()])  # at once: parallel modules want one pass a step
         logits, _ = self.judge(self.parallel, both, torch.cat([batch.degraded, batch.degraded]))
         real, fakes = zip(*(x.chunk(2) for x in logits), strict=True)

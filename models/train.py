@@ -116,6 +116,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=AdversarialWeights.alone_share,
         help="of the minutes, in which the generator trains alone",
     )
+    gan.add_argument(
+        "--judged-samples",
+        type=int,
+        default=AdversarialWeights.judged_samples,
+        help="length of the random excerpts that it judges (default: whole clips, or windows)",
+    )
     gan.add_argument("--discriminator-learning-rate", type=float, default=AdversarialWeights.learning_rate)
     distillation = parser.add_argument_group("distillation of collaborative sampling")
     distillation.add_argument("--distil", type=Path, metavar="DISCRIMINATOR", help="learn what it refines, too")
@@ -179,6 +185,7 @@ def opponent_weights(given: argparse.Namespace) -> AdversarialWeights | None:
         features=given.feature_weight,
         alone_share=given.alone_share,
         learning_rate=given.discriminator_learning_rate,
+        judged_samples=given.judged_samples,
     )
 
 

@@ -21,7 +21,7 @@ from models.discriminators.stored import (
 )
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.generators.unet import UNet, UNetConfig
-from models.opponent import DISCRIMINATOR_NAME, Opponent
+from models.opponent import DISCRIMINATOR_NAME, Opponent, excerpt
 from models.reconstruction import ReconstructionWeights
 from models.train import main
 from models.trainer import Trainer, TrainingOptions
@@ -119,6 +119,30 @@ def test_a_discriminator_pulls_the_generator_where_nothing_else_does(tmp_path: P
         moved.append(weights_of(generator))
     assert same(moved[1], moved[2])
     assert not same(moved[0], moved[1])
+
+
+def test_excerpts_are_of_one_place_and_only_they_are_judged() -> None:
+    torch.manual_seed(0)
+    batch = noisy()
+    enhanced = batch.target.clone().requires_grad_()
+    part, judged = excerpt(enhanced, batch, 1000)
+    assert part.shape == judged.target.shape == judged.degraded.shape == (2, 1, 1000)
+    assert torch.equal(part, judged.target)
+    assert not torch.equal(judged.target, batch.target[..., :1000])
+    noise = batch.degraded - batch.target
+    assert torch.allclose(judged.degraded - judged.target, noise.unfold(-1, 1000, 1)[:, :, _start_of(part, batch)])
+    assert excerpt(enhanced, batch, 5000) == excerpt(enhanced, batch, None) == (enhanced, batch)
+    weights = replace(PLAYING, judged_samples=1000, features=0.0)
+    opponent = Opponent(discriminator_for(UNet(NARROW), "first_half", False), weights)
+    opponent(enhanced, batch)[0].backward()
+    assert enhanced.grad is not None
+    assert 0 < int((enhanced.grad != 0).any(dim=(0, 1)).sum()) <= 1000
+    assert float(opponent.learn(enhanced.detach(), batch)["discriminator"]) > 0
+
+
+def _start_of(part: torch.Tensor, batch: Batch) -> int:
+    windows = batch.target[0, 0].unfold(-1, part.shape[-1], 1)
+    return int((windows == part[0, 0]).all(dim=-1).nonzero()[0])
 
 
 def test_going_on_from_disk_is_going_on(tmp_path: Path) -> None:
