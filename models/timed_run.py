@@ -36,26 +36,25 @@ def run_for(
     """Step until `minutes` in all are used up; `checkpoint` gets the figures of the steps since the one before, in the
     first of the `processes` only, and its own time does not count.
     """
-    bar = tqdm(
+    recent: list[dict[str, float]] = []
+    saved = run.minutes
+    last = time.monotonic()
+    with tqdm(
         total=round(minutes, 2),
         initial=round(min(run.minutes, minutes), 2),
         unit="min",
         disable=not processes.first,
         bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} min [{postfix}]",
-    )
-    recent: list[dict[str, float]] = []
-    saved = run.minutes
-    last = time.monotonic()
-    while run.minutes < minutes:
-        recent.append(run.step(next(training)))
-        now = time.monotonic()
-        before, run.minutes = run.minutes, processes.agreed(run.minutes + (now - last) / 60)
-        bar.update(min(run.minutes, minutes) - min(before, minutes))
-        last = now
-        bar.set_postfix_str(f"loss {recent[-1]['loss']:.3f}, {run.audio_hours:.2f} h heard")
-        if run.minutes - saved >= checkpoint_minutes or run.minutes >= minutes:
-            if processes.first:
-                checkpoint(recent)
-            recent, saved = [], run.minutes
-            last = time.monotonic()
-    bar.close()
+    ) as bar:
+        while run.minutes < minutes:
+            recent.append(run.step(next(training)))
+            now = time.monotonic()
+            before, run.minutes = run.minutes, processes.agreed(run.minutes + (now - last) / 60)
+            bar.update(min(run.minutes, minutes) - min(before, minutes))
+            last = now
+            bar.set_postfix_str(f"loss {recent[-1]['loss']:.3f}, {run.audio_hours:.2f} h heard")
+            if run.minutes - saved >= checkpoint_minutes or run.minutes >= minutes:
+                if processes.first:
+                    checkpoint(recent)
+                recent, saved = [], run.minutes
+                last = time.monotonic()

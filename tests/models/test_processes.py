@@ -67,14 +67,15 @@ def curve(out: Path, processes: Processes) -> list[dict[str, float]]:
     return rows
 
 
-def in_a_process(rank: int, port: int, folder: Path) -> None:
+def in_a_process(rank: int, ports: tuple[int, int], folder: Path) -> None:
     """What torchrun makes of a process, then a curve, and a run by the command."""
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(PROCESSES)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ports[0])}
     with joined_processes() as processes:
         rows = curve(folder, processes)
     (folder / f"curve{rank}.json").write_text(json.dumps(rows))
+    os.environ["MASTER_PORT"] = str(ports[1])  # the other process may still be at the first
     places = ["--audio", str(folder / "songs"), "--out", str(folder / "run"), "--cache", str(folder / "cache")]
     sizes = ["--sample-rate", "10000", "--window", "512", "--depth", "2", "--width", "4", "--threads", "1"]
     rest = ["--batch", "1", "--seconds", "0.5", "--rooms", "0", "--workers", "0", "--degradations", "resample 5000"]
@@ -92,7 +93,7 @@ def test_two_processes_learn_as_one_with_the_doubled_batch(tmp_path: Path) -> No
     (tmp_path / "songs").mkdir()
     noise = 0.1 * np.random.default_rng(0).standard_normal(96000)
     soundfile.write(tmp_path / "songs" / "song.wav", noise, 48000)
-    multiprocessing.spawn(in_a_process, (free_port(), tmp_path), nprocs=PROCESSES)
+    multiprocessing.spawn(in_a_process, ((free_port(), free_port()), tmp_path), nprocs=PROCESSES)
     alone = curve(tmp_path, ALONE)
     assert all("discriminator" in row for row in alone[STEPS // 2 :])
     assert alone[-1]["waveform"] != alone[0]["waveform"]
