@@ -263,6 +263,7 @@ def operators() -> dict[str, Operator]:
         "layer_norm": _layer_norm,
         "avg_pool": _avg_pool,
         "reduce_mean": partial(_reduce, np.mean),
+        "reduce_max": partial(_reduce, np.max),
         "reduce_sum": partial(_reduce, np.sum),
         "cast": _cast,
         "constexpr_affine_dequantize": _affine_dequantize,

@@ -261,9 +261,10 @@ class BandSplitGenerator(nn.Module):
         self.layout = layout
         frames_per_second = config.sample_rate / config.hop
         self.register_buffer("window", square_root_hann(config.window), persistent=False)
-        hertz = torch.arange(config.bins) * (config.sample_rate / config.window)
+        bin_hertz = config.sample_rate / config.window
+        hertz = torch.arange(config.bins) * bin_hertz
         weights = 1.0 / equivalent_rectangular_bandwidth(hertz)
-        self.features = StationarityFeatures(config.bins, frames_per_second, weights / weights.sum())
+        self.features = StationarityFeatures(config.bins, bin_hertz, frames_per_second, weights / weights.sum())
         self.encoder = BandEncoder(layout, config.channels)
         self.blocks = nn.ModuleList(Block(config, layout.bands) for _ in range(config.blocks))
         start = [MASK_START_LOGIT] * MASKS_PER_BIN + [COPY_START_LOGIT] * len(config.copy_shifts)

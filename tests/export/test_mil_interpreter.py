@@ -95,6 +95,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Any]] = {
     ),
     "reduce_mean": ("reduce_mean", {"x": X, "axes": integers(1), "keep_dims": np.True_}, T(X).mean(1, keepdim=True)),
     "reduce_mean, all left out": ("reduce_mean", {"x": X}, T(X).mean()),
+    "reduce_max": ("reduce_max", {"x": X, "axes": integers(-1)}, T(X).amax(-1)),
     "reduce_sum": ("reduce_sum", {"x": X, "axes": integers(-1)}, T(X).sum(-1)),
     "cast": ("cast", {"x": X, "dtype": "fp32"}, X),
     "slice_by_index": (

@@ -15,16 +15,21 @@ from models.generators.band_split import (
 )
 from models.generators.bands import BandGroup, BandLayout
 from models.generators.features import (
+    EMPTY_DB,
     FEATURES_PER_BIN,
+    FILLED_DB,
     MAGNITUDE_FLOOR,
     NEIGHBOURHOOD_BINS,
+    NEPERS_PER_DB,
     StationarityFeatures,
+    cut_off,
     magnitude,
     standing_out,
 )
 from models.generators.framing import analysis
 
 HOP = 1024
+NYQUIST = 24000.0
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +149,7 @@ def test_the_magnitude_needs_no_squares_of_small_numbers() -> None:
 
 def test_features_of_steady_sound_settle_at_zero_distance_and_do_not_depend_on_level() -> None:
     bins = 16
-    features = StationarityFeatures(bins, 46.875, torch.full((bins,), 1 / bins))
+    features = StationarityFeatures(bins, NYQUIST / bins, 46.875, torch.full((bins,), 1 / bins))
     steady = torch.linspace(-3, -1, bins).repeat(80, 1, 1)
     found, _, _ = features(steady, torch.zeros(1, features.state_size))
     assert found[-1, ..., 1].abs().max() < 0.05  # at its own minimum
@@ -155,7 +160,7 @@ def test_features_of_steady_sound_settle_at_zero_distance_and_do_not_depend_on_l
 
 def test_a_held_note_stands_above_the_slow_minimum_long_after_the_fast_one_gave_in() -> None:
     frames_per_second = 46.875
-    features = StationarityFeatures(1, frames_per_second, torch.ones(1))
+    features = StationarityFeatures(1, NYQUIST, frames_per_second, torch.ones(1))
     quiet, note = round(frames_per_second), round(4 * frames_per_second)
     logs = torch.cat([torch.full((quiet, 1, 1), -4.0), torch.zeros(note, 1, 1)])  # a rise by 35 dB, held for 4 s
     found, _, _ = features(logs, torch.zeros(1, features.state_size))
@@ -211,6 +216,29 @@ def test_emptiness_tells_a_band_that_was_never_recorded_from_a_quiet_one() -> No
         assert float((empty[10:, :, above] - wanted).abs().mean()) < 0.02
         assert float(empty[10:, :, 50:300].max()) == 0.0  # where the music is
         assert float(empty[:2].max()) == 0.0  # before anything is known
+
+
+@pytest.mark.parametrize(
+    ("decibels_by_kilohertz", "wanted"),
+    [
+        ({0: -40, 8: -60, 8.3: -130, 24: -130}, 1.0),  # cut off at 8 kHz
+        ({0: -40, 11: -80, 11.5: -130, 24: -130}, 1.0),
+        ({0: -40, 4: -60, 12: -106, 16: -130, 24: -130}, 0.0),  # slopes down to its end
+        ({0: -40, 24: -60}, 0.0),  # goes on to the end
+        ({0: -40, 8: -60, 8.3: -100, 24: -100}, 0.0),  # falls, yet onto something
+        ({0: -130, 0.98: -130, 1: 0, 1.02: -130, 24: -130}, 0.0),  # a sine
+        ({0: -40, 17: -60, 17.3: -130, 24: -130}, 0.0),  # too high to matter
+    ],
+)
+def test_only_a_cliff_tells_that_something_was_cut_off(
+    decibels_by_kilohertz: dict[float, float], wanted: float
+) -> None:
+    bins = 1024
+    hertz = np.arange(bins) * NYQUIST / bins
+    levels = np.interp(hertz, 1000 * np.array(list(decibels_by_kilohertz)), list(decibels_by_kilohertz.values()))
+    emptiness = np.clip((FILLED_DB - levels) / (FILLED_DB - EMPTY_DB), 0, 1)
+    found = cut_off(torch.from_numpy(levels * NEPERS_PER_DB), torch.from_numpy(emptiness), NYQUIST / bins)
+    assert float(found) == wanted
 
 
 @torch.no_grad()
