@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.bundle import DATA_CARD_NAME, FileReport, write_bundle
+from export.bundle import DATA_CARD_NAME, FileReport, offered, write_bundle
 from export.calibration import calibration_clips, calibration_hops
 from export.graph_runner import GraphRunner
 from export.onnx_file import StaticRanges
@@ -75,6 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         clips = calibration_clips(options.calibration, graph.channels)
         return StaticRanges(options.activations, calibration_hops(GraphRunner(graph), clips, graph.hop))
 
+    wanted = [(form, precision) for form in options.formats for precision in options.precisions]
+    had = offered(generator, options.formats, options.precisions)
+    left_out = [f"{form} {precision}" for form, precision in wanted if precision not in had.get(form, ())]
+    if left_out:
+        print(f"not written, as a {type(generator).__name__} cannot be had in it: {', '.join(left_out)}")
     _print_row([name for name, _ in COLUMNS])
     write_bundle(
         generator,

@@ -77,11 +77,14 @@ def test_every_file_that_can_be_proven_is_there(bundle: Path, reports: list[File
     assert (bundle / "mono.fp16.onnx").stat().st_size < 0.7 * (bundle / "mono.onnx").stat().st_size
 
 
-def test_the_command_takes_a_checkpoint_of_either_kind(windows: UNet, card: Path, bundle: Path, tmp_path: Path) -> None:
+def test_the_command_takes_a_checkpoint_of_either_kind_and_tells_what_it_leaves_out(
+    windows: UNet, card: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     save_generator(card.parent / "generator.safetensors", windows, windows.state_dict(), {})
-    short = ["--formats", "onnx", "--precisions", "fp32", "--seconds", "0.1", "--name", "unet"]
+    short = ["--formats", "onnx", "--precisions", "fp32", "int8", "--seconds", "0.1", "--name", "unet"]
     main(["--checkpoint", str(card.parent / "generator.safetensors"), "--out", str(tmp_path / "unet"), *short])
     assert (tmp_path / "unet" / "mono.onnx").read_bytes() == (bundle / "mono.onnx").read_bytes()
+    assert "not written, as a UNet cannot be had in it: onnx int8\n" in capsys.readouterr().out
 
 
 def test_tflite_is_proven_as_well(windows: UNet, tmp_path: Path) -> None:
