@@ -50,7 +50,7 @@ def run_for(
             recent.append(run.step(next(training)))
             now = time.monotonic()
             run.minutes = processes.agreed(run.minutes + (now - last) / 60)
-            bar.n = min(run.minutes, bar.total)  # set, not added up: a sum of parts may exceed the total by its rounding
+            bar.n = min(run.minutes, bar.total)  # set, not added up: rounding might exceed the total
             last = now
             bar.set_postfix_str(f"loss {recent[-1]['loss']:.3f}, {run.audio_hours:.2f} h heard")
             if run.minutes - saved >= checkpoint_minutes or run.minutes >= minutes:
