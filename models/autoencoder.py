@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from models.checkpoint import config_text, read_config, read_tensors, restore_training, save_training
 from models.data.dataset import Batch
-from models.generators.unet import LEAK, UPSAMPLING, DownBlock, UNetConfig, UpBlock, subpixel_shuffle
+from models.generators.unet import LEAK, UPSAMPLING, UNetConfig, bottleneck, down_blocks, subpixel_shuffle, up_blocks
 
 PREFIX = "autoencoder."
 QUIETEST_FEATURE = 1e-6  # mean square
@@ -32,19 +32,9 @@ class Autoencoder(nn.Module):
         config.check()
         self.config = config
         self.factor = UPSAMPLING ** (config.blocks + 1)
-        widths = (1, *config.channels)
-        self.down = nn.ModuleList(
-            DownBlock(before, after, taps)
-            for before, after, taps in zip(widths[:-1], widths[1:], config.filters, strict=True)
-        )
-        deepest, taps = config.channels[-1], config.filters[-1]
-        self.bottleneck = nn.Conv1d(deepest, deepest, taps, stride=UPSAMPLING, padding=taps // 2)
-        ups, inputs = [], deepest
-        for channels, taps in zip(reversed(config.channels), reversed(config.filters), strict=True):
-            ups.append(UpBlock(inputs, channels, taps, config.dropout))
-            inputs = channels
-        self.up = nn.ModuleList(ups)
-        self.last = nn.Conv1d(inputs, UPSAMPLING, config.last_filter, padding=config.last_filter // 2)
+        self.down = down_blocks(config)
+        self.bottleneck = bottleneck(config)
+        self.up, self.last = up_blocks(config, stacked=1)
 
     def encode(self, audio: Tensor) -> Tensor:
         """The bottleneck, [batch, channels, samples / factor]."""

@@ -20,7 +20,7 @@ from models.data.dataset import Batch
 from models.generators.unet import UNetConfig, layer_sizes
 from models.reconstruction import waveform_distance
 from models.run_arguments import Lessons, add_run_arguments
-from models.schedule import learning_rate_at
+from models.schedule import set_learning_rate
 from models.timed_run import run_for
 from models.trainer import CURVE_NAME, TrainingOptions
 
@@ -55,9 +55,7 @@ class IdentityRun:
 
     def step(self, batch: Batch) -> dict[str, float]:
         """One step towards the identity: the relative squared distance of what comes out to what went in."""
-        rate = learning_rate_at(self.minutes / self.planned, self.learning_rate)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        rate = set_learning_rate(self.optimizer, self.minutes / self.planned, self.learning_rate)
         clips, _, samples = batch.target.shape
         whole = batch.target[..., : samples // self.autoencoder.factor * self.autoencoder.factor]
         loss = waveform_distance("l2", self.autoencoder(whole), whole)

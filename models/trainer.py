@@ -32,7 +32,7 @@ from models.precision import Precision, autocast
 from models.processes import ALONE, Processes
 from models.reconstruction import ReconstructionLoss, ReconstructionWeights
 from models.restoring import as_trained, inputs, move
-from models.schedule import learning_rate_at
+from models.schedule import set_learning_rate
 from models.timed_run import run_for
 from models.validation import validate
 
@@ -154,9 +154,7 @@ class Trainer:
     def step(self, batch: Batch) -> dict[str, float]:
         """One step of gradient descent on clips; the parts of the loss, averaged over all processes."""
         batch = as_trained(self.generator, move(batch, self.processes.device))
-        rate = learning_rate_at(self.progress, self.options.learning_rate)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        rate = set_learning_rate(self.optimizer, self.progress, self.options.learning_rate)
         opponent = self.opponent if self.opponent is not None and self.opponent.joined(self.progress) else None
         with autocast(self.options.precision, self.processes.device):
             enhanced = self.parallel(*inputs(self.generator, batch)).float()

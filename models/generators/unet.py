@@ -106,6 +106,30 @@ class UpBlock(nn.Module):
         return subpixel_shuffle(functional.leaky_relu(self.dropout(self.convolution(x)), LEAK))
 
 
+def down_blocks(config: UNetConfig) -> nn.ModuleList:
+    """One for each of the config's channels."""
+    widths = (1, *config.channels)
+    return nn.ModuleList(
+        DownBlock(before, after, taps)
+        for before, after, taps in zip(widths[:-1], widths[1:], config.filters, strict=True)
+    )
+
+
+def bottleneck(config: UNetConfig) -> nn.Conv1d:
+    """The convolution after the last block down; it halves the length once more."""
+    deepest, taps = config.channels[-1], config.filters[-1]
+    return nn.Conv1d(deepest, deepest, taps, stride=UPSAMPLING, padding=taps // 2)
+
+
+def up_blocks(config: UNetConfig, stacked: int) -> tuple[nn.ModuleList, nn.Conv1d]:
+    """The blocks up and the last convolution; each gets `stacked` times the channels that the block before gives."""
+    ups, inputs = nn.ModuleList(), config.channels[-1]
+    for channels, taps in zip(reversed(config.channels), reversed(config.filters), strict=True):
+        ups.append(UpBlock(inputs, channels, taps, config.dropout))
+        inputs = stacked * channels
+    return ups, nn.Conv1d(inputs, UPSAMPLING, config.last_filter, padding=config.last_filter // 2)
+
+
 class UNet(nn.Module):
     """Degraded windows [batch, 1, window] to restored ones, in two halves so that the middle can be reached."""
 
@@ -113,20 +137,10 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config = config or UNetConfig()
         config.check()
-        widths = (1, *config.channels)
-        self.down = nn.ModuleList(
-            DownBlock(before, after, taps)
-            for before, after, taps in zip(widths[:-1], widths[1:], config.filters, strict=True)
-        )
-        deepest, taps = config.channels[-1], config.filters[-1]
-        self.bottleneck = nn.Conv1d(deepest, deepest, taps, stride=UPSAMPLING, padding=taps // 2)
+        self.down = down_blocks(config)
+        self.bottleneck = bottleneck(config)
         self.bottleneck_dropout = nn.Dropout(config.dropout)
-        ups, inputs = [], deepest
-        for channels, taps in zip(reversed(config.channels), reversed(config.filters), strict=True):
-            ups.append(UpBlock(inputs, channels, taps, config.dropout))
-            inputs = 2 * channels  # the skip is stacked on
-        self.up = nn.ModuleList(ups)
-        self.last = nn.Conv1d(inputs, UPSAMPLING, config.last_filter, padding=config.last_filter // 2)
+        self.up, self.last = up_blocks(config, stacked=2)  # the skip is stacked on
         nn.init.normal_(self.last.weight, std=1e-3)  # starts near the identity: what it adds is small
         self.last.bias = nn.Parameter(torch.zeros(UPSAMPLING))
 
