@@ -54,7 +54,10 @@ def compressed(spectrum: Tensor) -> Tensor:
 
 
 class EnhancementLoss(nn.Module):
-    """The training loss of an enhanced batch [batch, 1, samples] against its target."""
+    """The training loss of an enhanced batch [batch, 1, samples] against its target.
+
+    Windows of one clip are judged together, as the clip is: alone, a silent one would have nothing to be relative to.
+    """
 
     def __init__(self, sample_rate: int, resolutions: tuple[int, ...] = RESOLUTIONS) -> None:
         super().__init__()
@@ -70,17 +73,25 @@ class EnhancementLoss(nn.Module):
                 self.register_buffer("bands", ear_bands(hertz), persistent=False)
 
     def spectrum(self, audio: Tensor, size: int) -> Tensor:
-        """[batch, bins, frames], scaled so that a full-scale sine reads 1/2."""
+        """Audio [clips, windows, samples] as [clips, bins, frames of all windows], scaled so that a full-scale sine
+        reads 1/2; no frame reaches over a seam.
+        """
         window = self.get_buffer(f"window_{size}")
-        return torch.stft(audio, size, size // 2, window=window, center=False, return_complex=True) / window.sum()
+        found = torch.stft(
+            audio.flatten(0, 1), size, size // 2, window=window, center=False, return_complex=True
+        ).unflatten(0, audio.shape[:2])
+        joined: Tensor = found.transpose(1, 2).flatten(2)
+        return joined / window.sum()
 
     def below(self, hertz: Tensor, size: int) -> Tensor:
         """Weights [batch, bins, 1] of the bins below `hertz` [batch], as the ear weighs them."""
         distance = hertz.unsqueeze(1) - self.get_buffer(f"hertz_{size}")
         return (self.get_buffer(f"weights_{size}") * (distance / EDGE_HZ).clamp(0.0, 1.0)).unsqueeze(-1)
 
-    def band_distance_db(self, ours: Tensor, wanted: Tensor, degraded: Tensor, batch: Batch) -> Tensor:
-        """Mean distance in dB of the levels in the ear's bands, [batch], of spectra [batch, bins, frames].
+    def band_distance_db(
+        self, ours: Tensor, wanted: Tensor, degraded: Tensor, passband_hz: Tensor, cutoff_hz: Tensor
+    ) -> Tensor:
+        """Mean distance in dB of the levels in the ear's bands, [clips], of spectra [clips, bins, frames].
 
         In the passband, what is missing counts MISSING_WEIGHT times and what was added to the input ADDED_WEIGHT times;
         above it, where the truth can only be guessed, too much is as bad as too little.
@@ -97,26 +108,29 @@ class EnhancementLoss(nn.Module):
         excess = ours_db - wanted_db
         added = torch.relu(ours_db - torch.maximum(wanted_db, degraded_db))
         centres = (bands * self.get_buffer(f"hertz_{EAR_RESOLUTION}")).sum(dim=1) / bands.sum(dim=1)
-        recorded = (centres < batch.passband_hz.unsqueeze(1)).float().unsqueeze(2)
+        recorded = (centres < passband_hz.unsqueeze(1)).float().unsqueeze(2)
         missing = -excess * (1.0 + (MISSING_WEIGHT - 1.0) * recorded)
         distance = (torch.maximum(excess, missing) + (ADDED_WEIGHT - 1.0) * recorded * added).mean(dim=2)
-        heard = (centres < batch.cutoff_hz.unsqueeze(1) - EDGE_HZ).float()
+        heard = (centres < cutoff_hz.unsqueeze(1) - EDGE_HZ).float()
         return (heard * distance).sum(dim=1) / heard.sum(dim=1).clamp_min(1.0)
 
     def forward(self, enhanced: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The mean loss and its parts: `magnitude`, relative and dimensionless, `bands_db`, the distance of levels in
         the ear's bands, and `ratio_db`, distortion over target.
         """
-        loudness = REFERENCE_RMS / batch.target.square().mean(dim=(1, 2)).sqrt().clamp_min(1e-5)
-        enhanced = enhanced.squeeze(1) * loudness.unsqueeze(1)
-        target = batch.target.squeeze(1) * loudness.unsqueeze(1)
+        enhanced, target, degraded = (
+            audio.squeeze(1).unflatten(0, (-1, batch.windows)) for audio in (enhanced, batch.target, batch.degraded)
+        )
+        passband_hz, cutoff_hz = batch.passband_hz[:: batch.windows], batch.cutoff_hz[:: batch.windows]
+        loudness = REFERENCE_RMS / target.square().mean(dim=(1, 2)).sqrt().clamp_min(1e-5)
+        enhanced, target, degraded = (audio * loudness[:, None, None] for audio in (enhanced, target, degraded))
         magnitude = torch.zeros_like(loudness)
         distance_db = torch.zeros_like(loudness)
         ratio_db = torch.zeros_like(loudness)
         bands_db = torch.zeros_like(loudness)
         for size in self.resolutions:
             ours, wanted = self.spectrum(enhanced, size), self.spectrum(target, size)
-            heard = self.below(batch.cutoff_hz, size)
+            heard = self.below(cutoff_hz, size)
             ours_loudness, wanted_loudness = compressed(ours), compressed(wanted)
             difference = (heard * (ours_loudness - wanted_loudness).square()).sum(dim=(1, 2))
             relative = difference / (heard * wanted_loudness.square()).sum(dim=(1, 2))
@@ -126,10 +140,10 @@ class EnhancementLoss(nn.Module):
             distance = 10 * ROOTS * (heard * log_ratio).sum(dim=1).mean(dim=1)
             distance_db = distance_db + distance / len(self.resolutions)
             if size == EAR_RESOLUTION:
-                degraded = self.spectrum(batch.degraded.squeeze(1) * loudness.unsqueeze(1), size)
-                bands_db = self.band_distance_db(ours, wanted, degraded, batch)
+                recorded = self.spectrum(degraded, size)
+                bands_db = self.band_distance_db(ours, wanted, recorded, passband_hz, cutoff_hz)
             if size == RATIO_RESOLUTION:
-                known = self.below(batch.passband_hz, size)
+                known = self.below(passband_hz, size)
                 error = ours - wanted
                 noise = (known * (error.real.square() + error.imag.square())).sum(dim=(1, 2))
                 signal = (known * (wanted.real.square() + wanted.imag.square())).sum(dim=(1, 2))

@@ -42,12 +42,13 @@ class ReconstructionWeights:
             )
 
 
-def waveform_distance(kind: WaveformKind, enhanced: Tensor, target: Tensor) -> Tensor:
-    """Scalar: mean absolute (l1) or squared (l2) difference of [batch, 1, samples], relative to each target's level
-    (root mean square, or its square), so that soft music teaches as much as loud.
+def waveform_distance(kind: WaveformKind, enhanced: Tensor, target: Tensor, windows: int = 1) -> Tensor:
+    """Scalar: mean absolute (l1) or squared (l2) difference of [batch, 1, samples], relative to the level (root mean
+    square, or its square) of each target, or of each `windows` neighbours, so that soft music teaches as much as loud.
     """
-    level = target.square().mean(dim=(1, 2)).sqrt().clamp_min(QUIETEST_RMS)
-    difference = (enhanced - target) / level[:, None, None]
+    enhanced, target = (audio.unflatten(0, (-1, windows)) for audio in (enhanced, target))
+    level = target.square().mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(QUIETEST_RMS)
+    difference = (enhanced - target) / level
     return difference.abs().mean() if kind == "l1" else difference.square().mean()
 
 
@@ -78,7 +79,7 @@ class ReconstructionLoss(nn.Module):
         loss = torch.zeros((), device=enhanced.device)
         parts: dict[str, Tensor] = {}
         if self.weights.waveform != "none":
-            distance = waveform_distance(self.weights.waveform, enhanced, batch.target)
+            distance = waveform_distance(self.weights.waveform, enhanced, batch.target, batch.windows)
             loss = loss + distance
             parts["waveform"] = distance.detach()
         if self.spectral is not None:

@@ -47,6 +47,7 @@ def cut_windows(batch: Batch, window: int) -> Batch:
         controls=repeated(batch.controls),
         passband_hz=repeated(batch.passband_hz),
         cutoff_hz=repeated(batch.cutoff_hz),
+        windows=windows,
     )
 
 
@@ -67,10 +68,11 @@ def inputs(generator: Generator, batch: Batch) -> tuple[Tensor, ...]:
 
 def move(batch: Batch, device: torch.device) -> Batch:
     """The batch on a device."""
-    return Batch(
-        batch.degraded.to(device),
-        batch.target.to(device),
-        batch.controls.to(device),
-        batch.passband_hz.to(device),
-        batch.cutoff_hz.to(device),
+    return replace(
+        batch,
+        degraded=batch.degraded.to(device),
+        target=batch.target.to(device),
+        controls=batch.controls.to(device),
+        passband_hz=batch.passband_hz.to(device),
+        cutoff_hz=batch.cutoff_hz.to(device),
     )

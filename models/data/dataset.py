@@ -34,13 +34,15 @@ LOUDEST_PEAK = 0.99
 @dataclass(frozen=True)
 class Batch:
     """Tensors of a batch: audio [batch, 1, samples], controls [batch, 3], passband [batch] in Hz (below it everything
-    can be known), cutoff [batch] in Hz (above it the target says nothing)."""
+    can be known), cutoff [batch] in Hz (above it the target says nothing). Each `windows` rows are neighbours that were
+    cut from one clip."""
 
     degraded: Tensor
     target: Tensor
     controls: Tensor
     passband_hz: Tensor
     cutoff_hz: Tensor
+    windows: int = 1
 
 
 class DegradedMusic(IterableDataset[tuple[Samples, ...]]):

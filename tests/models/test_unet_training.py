@@ -1,6 +1,7 @@
 """The U-Net's windows, its losses, examples at its own rate, and a few seconds of training."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import soundfile
 import torch
 
 from models.batches import batches
-from models.checkpoint import load_any_generator
+from models.checkpoint import load_generator
 from models.data.dataset import Batch
 from models.data.material import Material
 from models.generators.unet import PAPER_CHANNELS, PAPER_FILTERS, UNet, UNetConfig, layer_sizes
@@ -48,6 +49,25 @@ def test_windows_lie_side_by_side(batch: Batch) -> None:
     assert windows.cutoff_hz.shape == windows.passband_hz.shape == (8,)
     with pytest.raises(ValueError, match="clips of 2048 samples hold no window of 4096"):
         cut_windows(batch, 4096)
+
+
+def test_windows_are_judged_as_parts_of_their_clip() -> None:
+    """A silent window among loud ones has an error that the clip hardly notices, not one that is infinitely large."""
+    random = torch.Generator().manual_seed(2)
+    target = 0.1 * torch.randn(2, 1, 4 * 4096, generator=random)
+    target[:, :, 4096:8192] = 0.0
+    enhanced = target + 1e-4 * torch.randn(target.shape, generator=random)
+    nyquist = torch.full((2,), RATE / 2)
+    clips = Batch(target, target, torch.ones(2, 3), nyquist, nyquist)
+    windows = cut_windows(clips, 4096)
+    assert windows.windows == 4
+    for weights in (ReconstructionWeights("l2", 0.0), ReconstructionWeights("none", 1.0)):
+        loss = ReconstructionLoss(RATE, weights)
+        whole, _ = loss(enhanced, clips)
+        joined, _ = loss(enhanced.reshape(-1, 1, 4096), windows)
+        alone, _ = loss(enhanced.reshape(-1, 1, 4096), replace(windows, windows=1))
+        assert float(joined) == pytest.approx(float(whole), rel=0.3)  # the whole clip has frames over the seams, too
+        assert float(alone) > 100 * float(joined)
 
 
 def test_distances_of_waveforms_by_hand_and_at_any_level() -> None:
@@ -142,7 +162,7 @@ def test_a_u_net_is_trained_by_the_same_command(tmp_path: Path, capsys: pytest.C
     sizes = ["--sample-rate", str(RATE), "--window", "512", "--depth", "2", "--width", "4", "--dropout", "0.1"]
     rest = ["--batch", "1", "--seconds", "0.5", "--rooms", "0", "--workers", "0", "--degradations", "resample 5000"]
     main([*places, *sizes, *rest, "--generator", "unet", "--minutes", "0.01"])
-    generator, facts = load_any_generator(tmp_path / "run" / "generator.safetensors")
+    generator, facts = load_generator(tmp_path / "run" / "generator.safetensors")
     assert generator.config == UNetConfig(RATE, 512, (4, 8), (65, 33), dropout=0.1)
     assert facts["options"]["reconstruction"] == {"waveform": "l2", "spectral": 0.0, "log_spectral": 0.0}
     with open(tmp_path / "run" / "curve.csv", newline="") as lines:
