@@ -24,7 +24,7 @@ from export.proof import moving_controls
 from export.quiet import kept_quiet
 from export.streaming_graph import StreamingGraph
 from export.tflite_file import INTEGER_BITS, KEPT_IN_FLOATS, MATRIX_PRODUCTS, convert_tflite
-from models.checkpoint import load_generator
+from models.checkpoint import load_band_split
 from studiomic.commands.table import format_table
 from studiomic.runtimes.tflite import TfliteInterpreter
 
@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--audio", type=Path, help="music at 48 kHz (default: synthesised)")
     parser.add_argument("--seconds", type=float, default=DEFAULT_SECONDS, help="of music (default: %(default)s)")
     options = parser.parse_args(arguments)
-    generator, _ = load_generator(options.checkpoint)
+    generator, _ = load_band_split(options.checkpoint)
     graph, rate = StreamingGraph(generator, 1).eval(), generator.config.sample_rate
     count = int(options.seconds * rate) // graph.hop
     seconds = count * graph.hop / rate

@@ -17,10 +17,10 @@ from pathlib import Path
 from export.bundle import DATA_CARD_NAME, FileReport, offered, write_bundle
 from export.calibration import calibration_clips, calibration_hops
 from export.graph_runner import GraphRunner
+from export.hop_graph import HopGraph
 from export.onnx_file import StaticRanges
 from export.prover import REPEATS, ProofPlan
-from export.streaming_graph import StreamingGraph
-from models.checkpoint import load_any_generator
+from models.checkpoint import load_generator
 from studiomic.manifest import GRAPH_FORMATS, PRECISIONS
 
 COLUMNS = (
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--calibration", type=Path, help="recordings for their ranges, as models.train takes them")
     options = parser.parse_args(arguments)
-    generator, _ = load_any_generator(options.checkpoint)
+    generator, _ = load_generator(options.checkpoint)
     card = options.data_card or options.checkpoint.parent / DATA_CARD_NAME
     out = options.out.resolve()
     plan = ProofPlan(
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         visqol=not options.no_visqol,
     )
 
-    def static_ranges(graph: StreamingGraph) -> StaticRanges:
+    def static_ranges(graph: HopGraph) -> StaticRanges:
         clips = calibration_clips(options.calibration, graph.channels)
         return StaticRanges(options.activations, calibration_hops(GraphRunner(graph), clips, graph.hop))
 

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from export.formats import Format, coreml_format, onnx_format, tflite_format
+from export.hop_graph import HopGraph
 from export.onnx_file import OnnxRunner, StaticRanges, convert_onnx, write_onnx
 from export.prover import HopTime, ProofPlan, Prover, time_hops
 from export.streaming_graph import StreamingGraph
@@ -49,14 +49,12 @@ class FileReport:
     time: HopTime | None
 
 
-def graph_around(generator: Generator, channels: int) -> StreamingGraph:
-    """The streaming graph of a generator: of a U-Net the window-wise one, which has all that a graph is asked for."""
-    if isinstance(generator, UNet):
-        return cast(StreamingGraph, WindowGraph(generator, channels))
-    return StreamingGraph(generator, channels)
+def graph_around(generator: Generator, channels: int) -> HopGraph:
+    """The streaming graph of a generator: of a U-Net the window-wise one."""
+    return WindowGraph(generator, channels) if isinstance(generator, UNet) else StreamingGraph(generator, channels)
 
 
-def graph_tensors(graph: StreamingGraph) -> GraphTensors:
+def graph_tensors(graph: HopGraph) -> GraphTensors:
     """What the contract says of the graph's tensors."""
     sound, state = (graph.channels, graph.hop), (1, graph.state_size)
     return GraphTensors(
@@ -78,7 +76,7 @@ def file_name(channels: int, precision: str, suffix: str) -> str:
     return GRAPH_NAMES[channels] + ("" if precision == "fp32" else f".{precision}") + suffix
 
 
-def open_formats(names: Sequence[str], static: Callable[[StreamingGraph], StaticRanges] | None) -> list[Format]:
+def open_formats(names: Sequence[str], static: Callable[[HopGraph], StaticRanges] | None) -> list[Format]:
     """The formats of those names. Raises MissingExtraError without a format's converter."""
     known = {"onnx": lambda: onnx_format(static), "tflite": tflite_format, "coreml": coreml_format}
     return [known[name]() for name in names]
@@ -113,7 +111,7 @@ def write_bundle(
     plan: ProofPlan,
     formats: Sequence[str] = GRAPH_FORMATS,
     precisions: Sequence[str] = PRECISIONS,
-    static: Callable[[StreamingGraph], StaticRanges] | None = None,
+    static: Callable[[HopGraph], StaticRanges] | None = None,
     report: Callable[[FileReport], None] = lambda _: None,
 ) -> Manifest:
     """Export mono and stereo graphs in those of `formats` and `precisions` that the generator can be had in, prove each

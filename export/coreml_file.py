@@ -27,10 +27,10 @@ import numpy as np
 import torch
 from torch.fx import Node
 
+from export.hop_graph import HopGraph
 from export.hop_runner import INPUT_NAMES, OUTPUT_NAMES, check_precision
 from export.mil_program import SPECIFICATION, WEIGHTS
 from export.quiet import kept_quiet
-from export.streaming_graph import StreamingGraph
 
 FORMAT = "coreml"
 SUFFIX = ".mlpackage"
@@ -60,7 +60,7 @@ _MOVES = {
 _CONVERSION_DATE = "com.github.apple.coremltools.conversion_date"
 
 
-def write_coreml(graph: StreamingGraph, path: Path, precision: str, metadata: Mapping[str, str]) -> dict[str, str]:
+def write_coreml(graph: HopGraph, path: Path, precision: str, metadata: Mapping[str, str]) -> dict[str, str]:
     """Write `graph` as the package `path` (ending in .mlpackage), whole or not at all; one that is there is replaced.
 
     `metadata` becomes the package's own user-defined metadata. Needs iOS 16 or macOS 13 to run.
@@ -90,7 +90,7 @@ def write_coreml(graph: StreamingGraph, path: Path, precision: str, metadata: Ma
     return {name: name for name in (*INPUT_NAMES, *OUTPUT_NAMES)}
 
 
-def _convert(graph: StreamingGraph, precision: str) -> Any:
+def _convert(graph: HopGraph, precision: str) -> Any:
     import coremltools
 
     examples = graph.example_inputs()

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from export.hop_graph import HopGraph
 from export.hop_runner import HopRunner
 from export.onnx_file import OnnxRunner, StaticRanges, convert_onnx, count_onnx_operators, write_onnx
 from export.quiet import kept_quiet
-from export.streaming_graph import StreamingGraph
 from studiomic.extras import require
 
 Names = Mapping[str, str]
@@ -30,17 +30,17 @@ class Format:
 
     name: str
     suffix: str
-    convert: Callable[[StreamingGraph], Any]
-    write: Callable[[StreamingGraph, Path, str, Mapping[str, str], Any], Names]
+    convert: Callable[[HopGraph], Any]
+    write: Callable[[HopGraph, Path, str, Mapping[str, str], Any], Names]
     open: Callable[[Path, Names], HopRunner]
     count_operators: Callable[[Path], int]
     interpreted: bool
 
 
-def onnx_format(static: Callable[[StreamingGraph], StaticRanges] | None = None) -> Format:
+def onnx_format(static: Callable[[HopGraph], StaticRanges] | None = None) -> Format:
     """ONNX; `static` makes int8 quantize activations as well."""
 
-    def write(graph: StreamingGraph, path: Path, precision: str, metadata: Mapping[str, str], converted: Any) -> Names:
+    def write(graph: HopGraph, path: Path, precision: str, metadata: Mapping[str, str], converted: Any) -> Names:
         ranges = static(graph) if static is not None and precision == "int8" else None
         return write_onnx(graph, path, precision, metadata, converted, ranges)
 
@@ -74,7 +74,7 @@ def coreml_format() -> Format:
     from export.mil_interpreter import open_coreml, runs_coreml
     from export.mil_program import read_program
 
-    def write(graph: StreamingGraph, path: Path, precision: str, metadata: Mapping[str, str], _: Any) -> Names:
+    def write(graph: HopGraph, path: Path, precision: str, metadata: Mapping[str, str], _: Any) -> Names:
         return write_coreml(graph, path, precision, metadata)
 
     def count_operators(path: Path) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
+from export.hop_graph import HopGraph
 from export.hop_runner import Samples
-from export.streaming_graph import StreamingGraph
 
 
 class GraphRunner:
     """A HopRunner: what every file is compared with, and what calibration runs before there is a file."""
 
-    def __init__(self, graph: StreamingGraph) -> None:
+    def __init__(self, graph: HopGraph) -> None:
         self._graph = graph.eval()
 
     @property

@@ -11,10 +11,10 @@ import onnxruntime
 import torch
 
 from export.calibration import HopInputs
+from export.hop_graph import HopGraph
 from export.hop_runner import INPUT_NAMES, OUTPUT_NAMES, Samples, check_precision
 from export.onnx_precisions import quantize_products, to_fp16, to_int8
 from export.quiet import kept_quiet
-from export.streaming_graph import StreamingGraph
 
 OPERATOR_SET = 18
 LOG_ERRORS = 3
@@ -28,7 +28,7 @@ class StaticRanges:
     hops: Sequence[HopInputs]
 
 
-def convert_onnx(graph: StreamingGraph) -> onnx.ModelProto:
+def convert_onnx(graph: HopGraph) -> onnx.ModelProto:
     """The graph in float32 with static shapes, each node with the exporter's note of where it comes from."""
     with torch.no_grad(), kept_quiet():
         program = torch.onnx.export(
@@ -46,7 +46,7 @@ def convert_onnx(graph: StreamingGraph) -> onnx.ModelProto:
 
 
 def write_onnx(
-    graph: StreamingGraph,
+    graph: HopGraph,
     path: Path,
     precision: str,
     metadata: Mapping[str, str],

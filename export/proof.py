@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from export.graph_runner import GraphRunner
+from export.hop_graph import HopGraph
 from export.hop_runner import HopRunner, Samples, run_clip
-from export.streaming_graph import StreamingGraph
 from studiomic.manifest import ParityRecord
 
 TOLERANCE = 1e-4
@@ -40,7 +40,7 @@ def control_tracks(hops: int) -> dict[str, Samples]:
 
 
 def prove_fp32(
-    graph: StreamingGraph, runner: HopRunner, music: Samples, what: str, remembered: dict[str, Samples] | None = None
+    graph: HopGraph, runner: HopRunner, music: Samples, what: str, remembered: dict[str, Samples] | None = None
 ) -> ParityRecord:
     """Compare a file with PyTorch on `music` [channels, samples]: its output with the generator over the whole clip,
     under every control track, and its states with the streaming graph, hop by hop, under moving controls.
@@ -70,7 +70,7 @@ def prove_fp32(
         worst_relative, worst_largest = max(worst_relative, relative), max(worst_largest, largest)
     state_error = _worst_state_error(graph, runner, music, what)
     return ParityRecord(
-        seconds=hops * hop / generator.config.sample_rate,
+        seconds=hops * hop / graph.sample_rate,
         relative_error=worst_relative,
         largest_error=worst_largest,
         state_error=state_error,
@@ -79,7 +79,7 @@ def prove_fp32(
     )
 
 
-def _worst_state_error(graph: StreamingGraph, runner: HopRunner, music: Samples, what: str) -> float:
+def _worst_state_error(graph: HopGraph, runner: HopRunner, music: Samples, what: str) -> float:
     """The relative error of the worst part of the state over all hops, each side fed back its own state."""
     hop = graph.hop
     hops = music.shape[1] // hop
@@ -106,7 +106,7 @@ class StateErrors:
     magnitudes) must not hide errors in another.
     """
 
-    def __init__(self, graph: StreamingGraph) -> None:
+    def __init__(self, graph: HopGraph) -> None:
         sizes = [math.prod(shape) for shape in graph.shapes]
         self._starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         self._squared_errors = np.zeros(len(sizes))

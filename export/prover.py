@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from export.figure_loss import FigureMeter, Figures, ScenarioClip, read_scenarios, synthesised_scenarios
+from export.hop_graph import HopGraph
 from export.hop_runner import HopRunner, Samples
 from export.material import phone_take, read_music, synthesised_music
 from export.onnx_file import OnnxRunner
 from export.proof import prove_fp32
 from export.reduced_proof import LongRun, prove_reduced, require_int8, run_long
-from export.streaming_graph import StreamingGraph
 from studiomic.manifest import ParityRecord
 
 REPEATS = 10
@@ -52,7 +52,7 @@ class ProofPlan:
 class Prover:
     """Proves files of `graph`; remembers what PyTorch gave, and the fp32 file `reference`, which others are held to."""
 
-    graph: StreamingGraph
+    graph: HopGraph
     reference: HopRunner
     plan: ProofPlan
     _outputs: dict[bool, dict[str, Samples]] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Prover:
         return self._pieces[interpreted]
 
     def _make_music(self, interpreted: bool) -> Samples:
-        rate, channels = self.graph.generator.config.sample_rate, self.graph.channels
+        rate, channels = self.graph.sample_rate, self.graph.channels
         seconds = self.plan.seconds
         if interpreted and not self.plan.full:
             seconds = min(seconds, max(INTERPRETED_SHARE * seconds, LEAST_INTERPRETED_SECONDS))
@@ -92,11 +92,11 @@ class Prover:
     def _take(self, interpreted: bool) -> Samples:
         """What is repeated for minutes: recorded music as it is, synthesised music as a phone records it."""
         music = self._music(interpreted)
-        return music if self.plan.audio is not None else phone_take(music, self.graph.generator.config.sample_rate)
+        return music if self.plan.audio is not None else phone_take(music, self.graph.sample_rate)
 
     @cached_property
     def _meter(self) -> FigureMeter:
-        rate = self.graph.generator.config.sample_rate
+        rate = self.graph.sample_rate
         clips: Sequence[ScenarioClip]
         if self.plan.scenarios is None:
             clips = synthesised_scenarios(min(self.plan.seconds, SYNTHESISED_SECONDS), rate)
@@ -118,7 +118,7 @@ class HopTime:
     reference_milliseconds: float
 
 
-def time_hops(runner: HopRunner, reference: OnnxRunner, graph: StreamingGraph) -> HopTime:
+def time_hops(runner: HopRunner, reference: OnnxRunner, graph: HopGraph) -> HopTime:
     """Take turns, so that what else the machine does meets both."""
     random = np.random.default_rng(0)
     audio = (0.1 * random.standard_normal((graph.channels, graph.hop))).astype(np.float32)

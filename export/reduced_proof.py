@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from export.hop_graph import HopGraph
 from export.hop_runner import HopRunner, Samples, run_clip
 from export.proof import ParityError, StateErrors, relative_error
-from export.streaming_graph import StreamingGraph
 from studiomic.manifest import LossRecord, ParityRecord
 
 LEAST_SNR_DB = {"fp16": 50.0, "int8": 30.0}
@@ -80,7 +80,7 @@ def signal_to_noise_db(ours: Samples, theirs: Samples) -> float:
 
 
 def prove_reduced(
-    graph: StreamingGraph,
+    graph: HopGraph,
     reference: HopRunner,
     runner: HopRunner,
     precision: str,
@@ -100,7 +100,7 @@ def prove_reduced(
         raise ParityError(
             f"{what} gives numbers that are not finite within {len(snr_db)} minutes. Nothing was written."
         )
-    rate = graph.generator.config.sample_rate
+    rate = graph.sample_rate
     settled = min(math.ceil(SETTLING_SECONDS * rate / theirs.enhanced.shape[2]), len(snr_db) - 2)
     if snr_db[-1] < snr_db[settled] - LARGEST_DRIFT_DB:
         raise ParityError(
@@ -143,11 +143,9 @@ def require_int8(record: ParityRecord, loss: LossRecord, what: str) -> ParityRec
     return replace(record, loss=loss)
 
 
-def _prove_extremes(
-    graph: StreamingGraph, reference: HopRunner, runner: HopRunner, least_snr_db: float, what: str
-) -> None:
+def _prove_extremes(graph: HopGraph, reference: HopRunner, runner: HopRunner, least_snr_db: float, what: str) -> None:
     """Full-scale sine, silence, silence after sound, denormals. Raises ParityError."""
-    rate, hop, channels = graph.generator.config.sample_rate, graph.hop, graph.channels
+    rate, hop, channels = graph.sample_rate, graph.hop, graph.channels
 
     def both(samples: NDArray[np.float64]) -> tuple[Samples, Samples]:
         hops = samples.shape[0] // hop

@@ -34,7 +34,7 @@ from export.onnx_precisions import (
 from export.prover import time_hops
 from export.reduced_proof import signal_to_noise_db
 from export.streaming_graph import StreamingGraph
-from models.checkpoint import load_generator
+from models.checkpoint import load_band_split
 
 TEST_SEED = 1
 """Calibration draws its clips by another."""
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clips", type=int, default=TEST_CLIPS)
     parser.add_argument("--seconds", type=float, default=TEST_SECONDS)
     options = parser.parse_args(arguments)
-    generator, _ = load_generator(options.checkpoint)
+    generator, _ = load_band_split(options.checkpoint)
     graph = StreamingGraph(generator, 1)
     test = calibration_clips(options.recordings, 1, options.clips, options.seconds, TEST_SEED)
     hops = calibration_hops(GraphRunner(graph), calibration_clips(options.recordings, 1), graph.hop)

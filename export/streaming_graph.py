@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from export.factored_dft import FactoredDft, FactoredInverseDft
+from export.hop_graph import HopGraph
 from models.generators.band_split import BandSplitGenerator
 
 
-class StreamingGraph(nn.Module):
-    """(audio [channels, hop], controls [1, 3], state [1, size]) to (enhanced [channels, hop], next state).
+class StreamingGraph(HopGraph):
+    """The graph around a generator of frames.
 
     The state packs, all zero at the start: the previous hop of audio (the analysis window's first half, and the delayed
     dry signal), the overlap of the change made so far, then the generator's own states. The output is the dry signal,
@@ -22,28 +23,17 @@ class StreamingGraph(nn.Module):
     analysis_window: Tensor
     synthesis_window: Tensor
 
+    generator: BandSplitGenerator
+
     def __init__(self, generator: BandSplitGenerator, channels: int) -> None:
-        super().__init__()
-        self.generator = generator
-        self.channels = channels
-        self.hop = generator.config.hop
-        self.dft = FactoredDft(generator.config.window)
-        self.inverse_dft = FactoredInverseDft(generator.config.window)
+        config = generator.config
+        hops = (channels, config.hop)
+        shapes = [hops, hops, *generator.state_shapes()]
+        super().__init__(generator, channels, config.sample_rate, config.hop, config.window - config.hop, shapes)
+        self.dft = FactoredDft(config.window)
+        self.inverse_dft = FactoredInverseDft(config.window)
         self.register_buffer("analysis_window", generator.window * generator.spectrum_scale, persistent=False)
         self.register_buffer("synthesis_window", generator.window / generator.spectrum_scale, persistent=False)
-        self.shapes = [(channels, self.hop), (channels, self.hop), *generator.state_shapes()]
-
-    @property
-    def latency(self) -> int:
-        """Samples by which the output is late: the synthesis window less a hop."""
-        return self.generator.config.window - self.hop
-
-    @property
-    def state_size(self) -> int:
-        return sum(math.prod(shape) for shape in self.shapes)
-
-    def example_inputs(self) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.zeros(self.channels, self.hop), torch.ones(1, 3), torch.zeros(1, self.state_size)
 
     def forward(self, audio: Tensor, controls: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         # LiteRT's GPU delegate slices tensors of three or four axes only, and XNNPACK joins at most five at once.

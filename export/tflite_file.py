@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from export.factored_dft import FactoredDft
+from export.hop_graph import HopGraph
 from export.hop_runner import Samples, check_precision
 from export.quiet import kept_quiet
-from export.streaming_graph import StreamingGraph
 from studiomic.runtimes.tflite import TfliteInterpreter
 
 INTEGER_BITS = 8
@@ -35,7 +35,7 @@ KEPT_IN_FLOATS = FactoredDft.__module__
 class _NamedGraph(nn.Module):
     """The graph with the contract's names, which become the names in the file's signature."""
 
-    def __init__(self, graph: StreamingGraph) -> None:
+    def __init__(self, graph: HopGraph) -> None:
         super().__init__()
         self.streaming = graph  # a module named 'graph' would hide torch.fx's own
 
@@ -44,7 +44,7 @@ class _NamedGraph(nn.Module):
         return {"enhanced": enhanced, "next_state_0": next_state}
 
 
-def convert_tflite(graph: StreamingGraph) -> bytes:
+def convert_tflite(graph: HopGraph) -> bytes:
     """The graph in float32 as the converter gives it: what `write_tflite` makes the files of every precision from.
 
     Takes half a minute: convert once.
@@ -61,7 +61,7 @@ def convert_tflite(graph: StreamingGraph) -> bytes:
 
 
 def write_tflite(
-    graph: StreamingGraph, path: Path, precision: str, metadata: Mapping[str, str], converted: bytes | None = None
+    graph: HopGraph, path: Path, precision: str, metadata: Mapping[str, str], converted: bytes | None = None
 ) -> dict[str, str]:
     """Write `graph` with weights in `precision`, and `metadata` in the file's table of metadata.
 

@@ -7,11 +7,10 @@ windows is in here: whoever runs the graph sees audio, controls and a state, as 
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
+from export.hop_graph import HopGraph
 from models.generators.unet import UNet, UNetConfig
 from models.generators.windows import overlap_add_windows
 
@@ -64,8 +63,8 @@ class WindowedGenerator(nn.Module):
         return overlap_add_windows(restore, audio, self.config.window)
 
 
-class WindowGraph(nn.Module):
-    """(audio [channels, hop], controls [1, 3], state [1, size]) to (enhanced [channels, hop], next state).
+class WindowGraph(HopGraph):
+    """The graph around a generator of windows.
 
     Every channel is restored by itself. The state packs, all zero at the start, the previous hop of audio and the
     overlap of the change made so far. The output is the dry signal, `hop` samples late, plus the overlap-added change.
@@ -73,25 +72,13 @@ class WindowGraph(nn.Module):
 
     fade: Tensor
 
+    generator: WindowedGenerator
+
     def __init__(self, windows: UNet, channels: int) -> None:
-        super().__init__()
-        self.generator = WindowedGenerator(windows)
-        self.channels = channels
-        self.hop = windows.config.hop
-        self.register_buffer("fade", torch.hann_window(windows.config.window), persistent=False)
-        self.shapes = [(channels, self.hop), (channels, self.hop)]
-
-    @property
-    def latency(self) -> int:
-        """Samples by which the output is late: the window less a hop."""
-        return self.hop
-
-    @property
-    def state_size(self) -> int:
-        return sum(math.prod(shape) for shape in self.shapes)
-
-    def example_inputs(self) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.zeros(self.channels, self.hop), torch.ones(1, 3), torch.zeros(1, self.state_size)
+        config = windows.config
+        hops = (channels, config.hop)
+        super().__init__(WindowedGenerator(windows), channels, config.sample_rate, config.hop, config.hop, [hops, hops])
+        self.register_buffer("fade", torch.hann_window(config.window), persistent=False)
 
     def forward(self, audio: Tensor, controls: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         size = self.channels * self.hop

@@ -65,7 +65,7 @@ def save_generator(path: Path, generator: Generator, weights: dict[str, Tensor],
     write_tensors(path, weights, metadata)
 
 
-def load_any_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
+def load_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
     """The generator in a weights file, of either kind, in evaluation mode, and the facts written with it.
 
     Raises ValueError where the file is missing or holds something else.
@@ -81,9 +81,9 @@ def load_any_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
     return generator.eval(), json.loads(metadata["facts"])
 
 
-def load_generator(path: Path) -> tuple[BandSplitGenerator, dict[str, Any]]:
-    """The streaming generator in a weights file, as `load_any_generator`. Raises ValueError for a U-Net, too."""
-    generator, facts = load_any_generator(path)
+def load_band_split(path: Path) -> tuple[BandSplitGenerator, dict[str, Any]]:
+    """The streaming generator in a weights file, as `load_generator`. Raises ValueError for a U-Net, too."""
+    generator, facts = load_generator(path)
     if not isinstance(generator, BandSplitGenerator):
         raise ValueError(f"{path} holds a generator of kind {kind_of(generator)!r}, wanted {BAND_SPLIT!r}")
     return generator, facts

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from models.adversarial import AdversarialWeights
-from models.checkpoint import Generator, load_any_generator
+from models.checkpoint import Generator, load_generator
 from models.collaborative import shaping_step
 from models.curve import append_row, means
 from models.data.dataset import Batch
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parse(arguments)
     torch.manual_seed(given.seed)
     torch.set_num_threads(given.threads)
-    generator, trained = load_any_generator(given.generator)
+    generator, trained = load_generator(given.generator)
     generator.requires_grad_(False)
     _, config, facts = load_discriminator(given.discriminator)
     refiner = load_refiner(given.discriminator, given)

@@ -32,7 +32,7 @@ import torch
 
 from models.adversarial import ADVERSARIAL_KINDS, AdversarialWeights
 from models.autoencoder import BottleneckLoss, load_autoencoder
-from models.checkpoint import BAND_SPLIT, GENERATORS, UNET, Generator, load_any_generator
+from models.checkpoint import BAND_SPLIT, GENERATORS, UNET, Generator, load_generator
 from models.data.recipes import DEFAULT_RECIPE, Recipe
 from models.data_card import write_data_card
 from models.discriminators.stored import DISCRIMINATOR_KINDS, discriminator_for
@@ -69,7 +69,7 @@ def initial_generator(config: BandSplitConfig | UNetConfig, weights: Path | None
     """A generator with random weights, or with those of a file, which must be of the same configuration."""
     if weights is None:
         return new_generator(config)
-    generator, _ = load_any_generator(weights)
+    generator, _ = load_generator(weights)
     if generator.config != config:
         raise ValueError(f"{weights} holds a generator of {generator.config}, wanted {config}")
     return generator.train()

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.checkpoint import Generator, load_any_generator
+from models.checkpoint import Generator, load_generator
 from models.data.dataset import Batch
 from models.refining import load_refiner, refine_clips
 from models.restoring import enhance_clips
@@ -34,7 +34,7 @@ class System:
 
 def open_system(name: str, weights: Path) -> System:
     """The generator in a weights file, at full controls. Raises ValueError where it is no such file."""
-    generator, facts = load_any_generator(weights)
+    generator, facts = load_generator(weights)
     return _system(name, generator, facts, lambda batch: enhance_clips(generator, batch))
 
 
@@ -43,7 +43,7 @@ def open_refined(name: str, weights: Path, discriminator: Path, options: argpars
 
     Raises ValueError where either is no such file.
     """
-    generator, facts = load_any_generator(weights)
+    generator, facts = load_generator(weights)
     generator.requires_grad_(False)
     refiner = load_refiner(discriminator, options)
     return _system(name, generator, facts, lambda batch: refine_clips(generator, refiner, batch))

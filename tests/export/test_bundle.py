@@ -19,7 +19,7 @@ from export.onnx_file import OnnxRunner
 from export.proof import ParityError, prove_fp32
 from export.prover import ProofPlan
 from export.streaming_graph import StreamingGraph
-from models.checkpoint import load_generator, save_generator
+from models.checkpoint import load_band_split, save_generator
 from models.data.recordings import Recording
 from models.data_card import write_data_card
 from models.generators.band_split import BandSplitGenerator
@@ -169,7 +169,7 @@ def test_the_proof_takes_a_recording(tmp_path: Path) -> None:
 
 def test_the_embedded_bundle_is_the_embedded_weights() -> None:
     """The bundle in the package comes from the weights in the checkout, and its card with it."""
-    generator, _ = load_generator(EMBEDDED_WEIGHTS)
+    generator, _ = load_band_split(EMBEDDED_WEIGHTS)
     manifest = Manifest.read(EMBEDDED_BUNDLE)
     for file in manifest.files:
         music = synthesised_music(SECONDS, 48000, file.channels, seed=1)

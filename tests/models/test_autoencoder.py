@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from models.autoencoder import Autoencoder, BottleneckLoss, load_autoencoder
-from models.checkpoint import load_any_generator
+from models.checkpoint import load_generator
 from models.data.dataset import Batch
 from models.generators.unet import UNet, UNetConfig
 from models.learn_identity import AUTOENCODER_NAME, IdentityRun
@@ -100,7 +100,7 @@ def test_a_generator_is_trained_with_the_feature_loss_by_one_command_each(tmp_pa
     features = ["--autoencoder", str(tmp_path / "identity" / AUTOENCODER_NAME), "--autoencoder-weight", "0.1"]
     unet = ["--generator", "unet", "--window", "512", "--degradations", "resample 5000"]
     train([*common, *unet, *features, "--out", str(tmp_path / "run")])
-    _, facts = load_any_generator(tmp_path / "run" / "generator.safetensors")
+    _, facts = load_generator(tmp_path / "run" / "generator.safetensors")
     assert facts["autoencoder_features"]
     header, row = (line.split(",") for line in (tmp_path / "run" / "curve.csv").read_text().splitlines()[:2])
     assert float(row[header.index("bottleneck")]) > 0

@@ -14,7 +14,7 @@ import torch
 from torch import multiprocessing
 
 from models.adversarial import AdversarialWeights
-from models.checkpoint import load_any_generator
+from models.checkpoint import load_generator
 from models.data.dataset import Batch
 from models.discriminators.stored import discriminator_for
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
@@ -101,7 +101,7 @@ def test_two_processes_learn_as_one_with_the_doubled_batch(tmp_path: Path) -> No
         together = json.loads((tmp_path / f"curve{rank}.json").read_text())
         for ours, wanted in zip(together, alone, strict=True):
             assert ours == pytest.approx(wanted, rel=1e-4)
-    generator, facts = load_any_generator(tmp_path / "run" / "generator.safetensors")
+    generator, facts = load_generator(tmp_path / "run" / "generator.safetensors")
     assert facts["processes"] == PROCESSES
     assert all(bool(value.isfinite().all()) for value in generator.state_dict().values())
     with open(tmp_path / "run" / "curve.csv", newline="") as lines:

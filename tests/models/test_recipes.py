@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from models.batches import batches
-from models.checkpoint import load_generator
+from models.checkpoint import load_band_split
 from models.data.dataset import DegradedMusic
 from models.data.degradations import DegradedClip, Samples
 from models.data.material import Material
@@ -366,5 +366,5 @@ def test_a_run_records_its_recipe_and_refuses_what_is_none(tmp_path: Path) -> No
         main([*command, "louder 3"])
     assert not (tmp_path / "run").exists()
     main([*command, " resample  5000 , bits 8 @0.5"])
-    _, facts = load_generator(tmp_path / "run" / "generator.safetensors")
+    _, facts = load_band_split(tmp_path / "run" / "generator.safetensors")
     assert facts["options"]["degradations"] == "resample 5000, bits 8 @0.5"

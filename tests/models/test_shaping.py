@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models.adversarial import AdversarialWeights
-from models.checkpoint import Generator, load_any_generator
+from models.checkpoint import Generator, load_generator
 from models.collaborative import Refinement, score
 from models.data.dataset import Batch
 from models.discriminators.stored import discriminator_for, load_discriminator, new_discriminator
@@ -197,7 +197,7 @@ def test_shaping_and_distilling_follow_a_gan_by_one_command_each(
     assert later["shaping"]["examples"] > facts["shaping"]["examples"]
     distilling = ["--initial-weights", weights, "--distil", str(runs["shaped"] / DISCRIMINATOR_NAME)]
     train([*common, *kind, *distilling, "--out", str(runs["distilled"])])
-    _, facts = load_any_generator(runs["distilled"] / "generator.safetensors")
+    _, facts = load_generator(runs["distilled"] / "generator.safetensors")
     assert facts["distilled"]
     with open(runs["distilled"] / "curve.csv", newline="") as lines:
         (row,) = csv.DictReader(lines)

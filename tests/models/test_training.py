@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from models.checkpoint import load_any_generator, load_generator, read_tensors, save_generator, write_tensors
+from models.checkpoint import load_band_split, load_generator, read_tensors, save_generator, write_tensors
 from models.curve import CURVE_COLUMNS, append_row
 from models.data.dataset import Batch
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
@@ -125,7 +125,7 @@ def test_a_tiny_batch_is_learnt_by_heart(tmp_path: Path) -> None:
 def test_weights_and_facts_come_back(tmp_path: Path) -> None:
     generator = BandSplitGenerator(SMALL)
     save_generator(tmp_path / "w.safetensors", generator, generator.state_dict(), {"seed": 3})
-    loaded, facts = load_generator(tmp_path / "w.safetensors")
+    loaded, facts = load_band_split(tmp_path / "w.safetensors")
     assert facts == {"seed": 3}
     assert loaded.config == SMALL
     for name, value in generator.state_dict().items():
@@ -149,15 +149,15 @@ def test_a_u_net_comes_back_where_either_kind_will_do(tmp_path: Path) -> None:
     config = UNetConfig(sample_rate=10000, window=64, channels=(4, 6), filters=(5, 3), dropout=0.1)
     generator = UNet(config)
     save_generator(path, generator, generator.state_dict(), {"minutes": 2})
-    loaded, facts = load_any_generator(path)
+    loaded, facts = load_generator(path)
     assert isinstance(loaded, UNet)
     assert (loaded.config, loaded.training, facts) == (config, False, {"minutes": 2})
     assert same_weights(loaded, generator)
     with pytest.raises(ValueError, match="holds a generator of kind 'unet', wanted 'band_split'"):
-        load_generator(path)
+        load_band_split(path)
     write_tensors(path, {}, {"generator": "diffusion"})
     with pytest.raises(ValueError, match="of kind 'diffusion', wanted one of band_split, unet"):
-        load_any_generator(path)
+        load_generator(path)
 
 
 def test_a_curve_keeps_the_columns_it_began_with(tmp_path: Path) -> None:
@@ -173,10 +173,10 @@ def test_a_curve_keeps_the_columns_it_began_with(tmp_path: Path) -> None:
 
 def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no weights at .*; wanted a .safetensors file"):
-        load_generator(tmp_path / "none.safetensors")
+        load_band_split(tmp_path / "none.safetensors")
     (tmp_path / "text.safetensors").write_text("not a tensor")
     with pytest.raises(ValueError, match="no readable safetensors file"):
-        load_generator(tmp_path / "text.safetensors")
+        load_band_split(tmp_path / "text.safetensors")
 
 
 def test_a_run_stops_in_time_and_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,7 +218,7 @@ def test_a_run_stops_in_time_and_goes_on_where_it_stopped(tmp_path: Path, capsys
     assert reached == sorted(reached)
     assert examples == sorted(set(examples))
     assert all(math.isfinite(float(row["loss"])) for row in rows)
-    generator, facts = load_generator(tmp_path / "run" / "generator.safetensors")
+    generator, facts = load_band_split(tmp_path / "run" / "generator.safetensors")
     assert generator.config.channels == 8
     assert facts["recordings"] == 1
     with pytest.raises(ValueError, match="belongs to a generator of configuration"):
