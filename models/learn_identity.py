@@ -21,7 +21,7 @@ from models.generators.unet import UNetConfig, layer_sizes
 from models.reconstruction import waveform_distance
 from models.run_arguments import Lessons, add_run_arguments
 from models.schedule import set_learning_rate
-from models.timed_run import run_for
+from models.timed_run import CountingRun, run_for
 from models.trainer import CURVE_NAME, TrainingOptions
 
 AUTOENCODER_NAME = "autoencoder.safetensors"
@@ -30,47 +30,40 @@ UNDEGRADED = "clean"
 DEFAULT_DEPTH, DEFAULT_WIDTH = 4, 12
 
 
-class IdentityRun:
+class IdentityRun(CountingRun):
     """Trains an autoencoder in the folder `out`, for `planned` minutes in all."""
 
     def __init__(self, out: Path, autoencoder: Autoencoder, learning_rate: float, planned: float) -> None:
+        super().__init__()
         self.out = out
         self.autoencoder = autoencoder
         self.learning_rate = learning_rate
         self.planned = planned
         self.optimizer = torch.optim.AdamW(autoencoder.parameters(), lr=learning_rate)
-        self.examples = 0
-        self.audio_hours = 0.0
-        self.minutes = 0.0
 
     def resume(self) -> bool:
         """Go on from the folder's autoencoder, if there is one."""
         path = self.out / AUTOENCODER_NAME
         if not path.exists():
             return False
-        done = restore_autoencoder(path, self.autoencoder, self.optimizer)
-        self.examples, self.audio_hours = int(done["examples"]), float(done["audio_hours"])
-        self.minutes = float(done["minutes"])
+        self.take_up(restore_autoencoder(path, self.autoencoder, self.optimizer))
         return True
 
     def step(self, batch: Batch) -> dict[str, float]:
         """One step towards the identity: the relative squared distance of what comes out to what went in."""
         rate = set_learning_rate(self.optimizer, self.minutes / self.planned, self.learning_rate)
-        clips, _, samples = batch.target.shape
-        whole = batch.target[..., : samples // self.autoencoder.factor * self.autoencoder.factor]
+        self.count(batch.target, self.autoencoder.config.sample_rate)
+        whole = batch.target[..., : batch.target.shape[-1] // self.autoencoder.factor * self.autoencoder.factor]
         loss = waveform_distance("l2", self.autoencoder(whole), whole)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        self.examples += clips
-        self.audio_hours += clips * samples / self.autoencoder.config.sample_rate / 3600
         return {"learning_rate": rate, "loss": float(loss.detach())}
 
     def checkpoint(self, recent: Sequence[dict[str, float]]) -> None:
         """A row of the curve, and the autoencoder."""
-        done = {"minutes": self.minutes, "examples": self.examples, "audio_hours": self.audio_hours}
-        append_row(self.out / CURVE_NAME, {**done, **means(recent)}, IDENTITY_COLUMNS)
-        save_autoencoder(self.out / AUTOENCODER_NAME, self.autoencoder, self.optimizer, done)
+        append_row(self.out / CURVE_NAME, {**self.done, **means(recent)}, IDENTITY_COLUMNS)
+        save_autoencoder(self.out / AUTOENCODER_NAME, self.autoencoder, self.optimizer, self.done)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -31,13 +31,13 @@ from models.opponent import DISCRIMINATOR_NAME, discriminator_optimizer
 from models.refining import Refiner, add_refinement_options, load_refiner, refine_batch
 from models.restoring import as_trained, restored_at
 from models.run_arguments import Lessons, add_degradations, add_run_arguments
-from models.timed_run import run_for
+from models.timed_run import CountingRun, run_for
 from models.trainer import CURVE_NAME, TrainingOptions
 
 SHAPING_COLUMNS = ("minutes", "examples", "audio_hours", "loss", "score_before", "score_refined", "refinement_steps")
 
 
-class Shaper:
+class Shaper(CountingRun):
     """Trains the discriminator of `refiner` in the folder `out`. `facts`: how it was trained before."""
 
     def __init__(
@@ -49,6 +49,7 @@ class Shaper:
         learning_rate: float,
         facts: dict[str, object],
     ) -> None:
+        super().__init__()
         self.out = out
         self.generator = generator
         self.refiner = refiner
@@ -57,23 +58,18 @@ class Shaper:
         self.discriminator.requires_grad_(True)
         self.optimizer = discriminator_optimizer(self.discriminator, learning_rate)
         self.facts = facts
-        self.examples = 0
-        self.audio_hours = 0.0
-        self.minutes = 0.0
 
     def resume(self) -> bool:
         """Go on from the folder's discriminator, if there is one."""
         path = self.out / DISCRIMINATOR_NAME
         if not path.exists():
             return False
-        shaped = restore_discriminator(path, self.discriminator, self.config, self.optimizer)["shaping"]
-        self.examples, self.audio_hours = int(shaped["examples"]), float(shaped["audio_hours"])
-        self.minutes = float(shaped["minutes"])
+        self.take_up(restore_discriminator(path, self.discriminator, self.config, self.optimizer)["shaping"])
         return True
 
     def step(self, batch: Batch) -> dict[str, float]:
         """One step with refined samples as the fakes; only the discriminator moves."""
-        clips, _, samples = batch.degraded.shape
+        self.count(batch.degraded, self.generator.config.sample_rate)
         batch = as_trained(self.generator, batch)
         refined = refine_batch(self.generator, self.refiner, batch)
         loss = shaping_step(
@@ -84,8 +80,6 @@ class Shaper:
             self.refiner.refinement.kind,
             batch.degraded,
         )
-        self.examples += clips
-        self.audio_hours += clips * samples / self.generator.config.sample_rate / 3600
         return {
             "loss": loss,
             "score_before": float(refined.before.mean()),
@@ -95,9 +89,8 @@ class Shaper:
 
     def checkpoint(self, recent: Sequence[dict[str, float]]) -> None:
         """A row of the curve, and the discriminator."""
-        done = {"minutes": self.minutes, "examples": self.examples, "audio_hours": self.audio_hours}
-        append_row(self.out / CURVE_NAME, {**done, **means(recent)}, SHAPING_COLUMNS)
-        facts = {**self.facts, "shaping": done}
+        append_row(self.out / CURVE_NAME, {**self.done, **means(recent)}, SHAPING_COLUMNS)
+        facts = {**self.facts, "shaping": self.done}
         save_discriminator(self.out / DISCRIMINATOR_NAME, self.discriminator, self.config, self.optimizer, facts)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from torch import Tensor
 from tqdm import tqdm
 
 from models.data.dataset import Batch
@@ -23,6 +24,31 @@ class Run(Protocol):
     @property
     def audio_hours(self) -> float:
         """What it has heard so far."""
+
+
+class CountingRun:
+    """Counts the minutes of a run over all sittings, and what it has heard."""
+
+    def __init__(self) -> None:
+        self.minutes = 0.0
+        self.examples = 0
+        self.audio_hours = 0.0
+
+    def count(self, audio: Tensor, sample_rate: int) -> None:
+        """The clips [clips, channels, samples] of one step."""
+        clips, _, samples = audio.shape
+        self.examples += clips
+        self.audio_hours += clips * samples / sample_rate / 3600
+
+    @property
+    def done(self) -> dict[str, float]:
+        """For a row of the curve and the facts of a checkpoint."""
+        return {"minutes": self.minutes, "examples": self.examples, "audio_hours": self.audio_hours}
+
+    def take_up(self, done: Mapping[str, float]) -> None:
+        """Go on counting where a checkpoint stopped."""
+        self.minutes, self.audio_hours = float(done["minutes"]), float(done["audio_hours"])
+        self.examples = int(done["examples"])
 
 
 def run_for(
