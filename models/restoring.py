@@ -11,6 +11,7 @@ from torch import Tensor
 
 from models.checkpoint import Generator
 from models.data.dataset import Batch
+from models.data.recordings import SAMPLE_RATE
 from models.generators.unet import UNet
 from models.generators.windows import overlap_add_windows
 
@@ -57,8 +58,11 @@ def as_trained(generator: Generator, batch: Batch) -> Batch:
 
 
 def restored_at(generator: Generator) -> int | None:
-    """The sample rate of a generator that has no controls, for `batches`; None for the streaming one."""
-    return generator.config.sample_rate if isinstance(generator, UNet) else None
+    """The sample rate of a generator that learns to restore as far as it can, for `batches`: one without controls, or
+    at another rate than the streaming one ships at; else None.
+    """
+    rate = generator.config.sample_rate
+    return rate if isinstance(generator, UNet) or rate != SAMPLE_RATE else None
 
 
 def inputs(generator: Generator, batch: Batch) -> tuple[Tensor, ...]:

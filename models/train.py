@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -37,7 +38,7 @@ from models.data.recipes import DEFAULT_RECIPE, Recipe
 from models.data_card import write_data_card
 from models.discriminators.stored import DISCRIMINATOR_KINDS, discriminator_for
 from models.distillation import Distillation
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from models.generators.band_split import COPY_HERTZ, BandSplitConfig, BandSplitGenerator, copy_shifts
 from models.generators.unet import UNet, UNetConfig, layer_sizes
 from models.opponent import Opponent
 from models.precision import PRECISIONS
@@ -49,14 +50,23 @@ from models.run_arguments import Lessons, add_degradations, add_run_arguments, l
 from models.trainer import Trainer, TrainingOptions
 
 CARD_NAME = "data_card.csv"
-BAND_SPLIT_DEFAULTS: dict[str, float] = {"blocks": BandSplitConfig.blocks, "channels": BandSplitConfig.channels}
-UNET_DEFAULTS: dict[str, float] = {
-    "sample_rate": UNetConfig.sample_rate,
-    "window": UNetConfig.window,
-    "depth": 4,
-    "width": 12,
-    "dropout": UNetConfig.dropout,
+SIZES: dict[str, dict[str, Any]] = {
+    BAND_SPLIT: {
+        "sample_rate": BandSplitConfig.sample_rate,
+        "window": BandSplitConfig.window,
+        "blocks": BandSplitConfig.blocks,
+        "channels": BandSplitConfig.channels,
+        "copy_hertz": list(COPY_HERTZ),
+    },
+    UNET: {
+        "sample_rate": UNetConfig.sample_rate,
+        "window": UNetConfig.window,
+        "depth": 4,
+        "width": 12,
+        "dropout": UNetConfig.dropout,
+    },
 }
+"""By kind of generator: its options, and their defaults."""
 RECONSTRUCTION_DEFAULTS = {BAND_SPLIT: ReconstructionWeights("none", 1.0), UNET: ReconstructionWeights("l2", 0.0)}
 
 
@@ -130,31 +140,47 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     features = parser.add_argument_group("autoencoder feature loss")
     features.add_argument("--autoencoder", type=Path, metavar="AUTOENCODER", help="as models.learn_identity writes it")
     features.add_argument("--autoencoder-weight", type=float, default=1.0, help="beside the reconstruction's 1")
+    both = parser.add_argument_group("the generator's sizes")
+    both.add_argument("--sample-rate", type=int, help=f"in hertz; default: {_default('sample_rate')}")
+    both.add_argument("--window", type=int, help=f"in samples; default: {_default('window')}")
     streaming = parser.add_argument_group("of --generator band_split")
-    streaming.add_argument("--blocks", type=int, help=f"default: {BAND_SPLIT_DEFAULTS['blocks']}")
-    streaming.add_argument("--channels", type=int, help=f"default: {BAND_SPLIT_DEFAULTS['channels']}")
+    streaming.add_argument("--blocks", type=int, help=f"default: {_default('blocks')}")
+    streaming.add_argument("--channels", type=int, help=f"default: {_default('channels')}")
+    streaming.add_argument(
+        "--copy-hertz", type=float, nargs="+", help="how far copies are shifted upwards; default: every 2 kHz to 12 kHz"
+    )
     unet = parser.add_argument_group("of --generator unet")
-    unet.add_argument("--sample-rate", type=int, help=f"in hertz; default: {UNET_DEFAULTS['sample_rate']}")
-    unet.add_argument("--window", type=int, help=f"in samples; default: {UNET_DEFAULTS['window']}")
-    unet.add_argument("--depth", type=int, help=f"blocks down, and up; default: {UNET_DEFAULTS['depth']}")
-    unet.add_argument("--width", type=int, help=f"channels at the top, paper: 128; default: {UNET_DEFAULTS['width']}")
-    unet.add_argument("--dropout", type=float, help=f"share of activations; default: {UNET_DEFAULTS['dropout']}")
+    unet.add_argument("--depth", type=int, help=f"blocks down, and up; default: {_default('depth')}")
+    unet.add_argument("--width", type=int, help=f"channels at the top, paper: 128; default: {_default('width')}")
+    unet.add_argument("--dropout", type=float, help=f"share of activations; default: {_default('dropout')}")
     given = parser.parse_args(arguments)
-    streams = given.generator == BAND_SPLIT
-    ours, others = (BAND_SPLIT_DEFAULTS, UNET_DEFAULTS) if streams else (UNET_DEFAULTS, BAND_SPLIT_DEFAULTS)
-    for name in others:
+    for name in {name for sizes in SIZES.values() for name in sizes} - set(SIZES[given.generator]):
         if getattr(given, name) is not None:
             parser.error(f"--{name.replace('_', '-')} is no option of --generator {given.generator}")
-    for name, value in ours.items():
+    for name, value in SIZES[given.generator].items():
         if getattr(given, name) is None:
             setattr(given, name, value)
     return given
 
 
+def _default(name: str) -> str:
+    """An option's defaults in words."""
+    found = {kind: sizes[name] for kind, sizes in SIZES.items() if name in sizes}
+    if len(set(found.values())) == 1:
+        return str(next(iter(found.values())))
+    return ", ".join(f"{value} ({kind})" for kind, value in found.items())
+
+
 def generator_config(given: argparse.Namespace) -> BandSplitConfig | UNetConfig:
     """The configuration that the command line asks for."""
     if given.generator == BAND_SPLIT:
-        return BandSplitConfig(blocks=given.blocks, channels=given.channels)
+        return BandSplitConfig(
+            sample_rate=given.sample_rate,
+            window=given.window,
+            blocks=given.blocks,
+            channels=given.channels,
+            copy_shifts=copy_shifts(given.copy_hertz, given.sample_rate, given.window),
+        )
     channels, filters = layer_sizes(given.depth, given.width)
     return UNetConfig(
         sample_rate=given.sample_rate,

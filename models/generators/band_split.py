@@ -14,13 +14,14 @@ Gains are real and common to all channels, so that level and phase differences b
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.generators.bands import LAYOUT_1024, BandLayout
+from models.generators.bands import BandLayout, layout_for
 from models.generators.features import (
     FEATURES_PER_BIN,
     MAGNITUDE_FLOOR,
@@ -47,12 +48,27 @@ LARGEST_LOGIT = 10.0  # exp stays within half precision
 MASK_START_LOGIT = 0.0
 COPY_START_LOGIT = -3.0
 MASKS_PER_BIN = 2  # noise, reverberation
+COPY_HERTZ = (2000.0, 4000.0, 6000.0, 8000.0, 10000.0, 12000.0)
+
+
+def copy_shifts(hertz: Sequence[float], sample_rate: int, window: int) -> tuple[int, ...]:
+    """Shifts of about so many hertz in bins: even numbers, which keep their phase from frame to half overlapping frame.
+
+    Raises ValueError for one that leads nowhere: of less than two bins, or beyond the last.
+    """
+    found = tuple(2 * round(shift * window / sample_rate / 2) for shift in hertz)
+    for shift, bins in zip(hertz, found, strict=True):
+        if not 2 <= bins < window // 2:
+            raise ValueError(
+                f"copies shifted by {shift:g} Hz: got {bins} of {window // 2} bins at {sample_rate} Hz, wanted 2 to "
+                f"{window // 2 - 1}"
+            )
+    return found
 
 
 @dataclass(frozen=True)
 class BandSplitConfig:
-    """Sizes of a BandSplitGenerator. `copy_shifts` are even numbers of bins: with half overlap these keep their phase
-    from frame to frame."""
+    """Sizes of a BandSplitGenerator; `copy_shifts` as the function of that name gives them."""
 
     sample_rate: int = 48000
     window: int = 2048
@@ -61,7 +77,7 @@ class BandSplitConfig:
     band_hidden: int = 96
     channel_hidden: int = 64
     bin_hidden: int = 12
-    copy_shifts: tuple[int, ...] = (86, 170, 256, 342, 426, 512)
+    copy_shifts: tuple[int, ...] = copy_shifts(COPY_HERTZ, 48000, 2048)
 
     @property
     def hop(self) -> int:
@@ -253,9 +269,10 @@ class BandSplitGenerator(nn.Module):
 
     window: Tensor
 
-    def __init__(self, config: BandSplitConfig | None = None, layout: BandLayout = LAYOUT_1024) -> None:
+    def __init__(self, config: BandSplitConfig | None = None, layout: BandLayout | None = None) -> None:
         super().__init__()
         self.config = config = config or BandSplitConfig()
+        layout = layout or layout_for(config.bins)
         if layout.bins != config.bins:
             raise ValueError(f"the band layout covers {layout.bins} bins, the window gives {config.bins}")
         self.layout = layout

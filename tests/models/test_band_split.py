@@ -6,14 +6,16 @@ import torch
 from scipy.signal import firwin
 
 from models.generators.band_split import (
+    COPY_HERTZ,
     DEAD_ZONE_GRADIENT,
     MASK_DEAD_ZONE,
     BandSplitConfig,
     BandSplitGenerator,
     BinMixing,
+    copy_shifts,
     mask_of,
 )
-from models.generators.bands import BandGroup, BandLayout
+from models.generators.bands import BandGroup, BandLayout, layout_for
 from models.generators.features import (
     EMPTY_DB,
     FEATURES_PER_BIN,
@@ -249,7 +251,23 @@ def test_extension_leaves_bands_that_are_not_empty_exactly(generator: BandSplitG
 
 def test_a_layout_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="covers 1024 bins, the window gives 512"):
-        BandSplitGenerator(BandSplitConfig(window=1024))
+        BandSplitGenerator(BandSplitConfig(window=1024), layout_for(1024))
+    with pytest.raises(ValueError, match="a multiple of 256 bins, got 384"):
+        layout_for(384)
+
+
+@pytest.mark.parametrize("bins", [512, 1024, 2048])
+def test_bands_lie_where_they_lie_at_any_number_of_bins(bins: int) -> None:
+    edges = np.cumsum([group.width for group in layout_for(bins).groups for _ in range(group.count)]) / bins
+    assert len(edges) == 48
+    assert edges[[15, 23, 31, 39, 47]] == pytest.approx([1 / 16, 1 / 8, 1 / 4, 1 / 2, 1])
+
+
+def test_copies_are_shifted_by_even_numbers_of_bins() -> None:
+    assert copy_shifts(COPY_HERTZ, 48000, 2048) == (86, 170, 256, 342, 426, 512)
+    assert copy_shifts([1250, 2500], 10000, 2048) == (256, 512)
+    with pytest.raises(ValueError, match="shifted by 6000 Hz: got 1228 of 1024 bins at 10000 Hz, wanted 2 to 1023"):
+        copy_shifts(COPY_HERTZ[2:], 10000, 2048)
 
 
 def test_a_mask_in_its_dead_zone_is_zero_and_can_still_be_trained() -> None:

@@ -171,5 +171,5 @@ def test_a_u_net_is_trained_by_the_same_command(tmp_path: Path, capsys: pytest.C
     assert float(row["waveform"]) > 0
     assert row["bands_db"] == ""
     with pytest.raises(SystemExit):
-        main([*places, "--minutes", "1", "--window", "512"])
-    assert "--window is no option of --generator band_split" in capsys.readouterr().err
+        main([*places, "--minutes", "1", "--depth", "4"])
+    assert "--depth is no option of --generator band_split" in capsys.readouterr().err
