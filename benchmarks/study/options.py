@@ -14,6 +14,7 @@ SYSTEMS = {
     "gan": "trained on with a discriminator",
     REFINED: "a generator whose samples a discriminator refines as they are made",
     "distilled": "trained towards its own refined outputs",
+    "streaming": "the band-split generator, for comparison",
 }
 """By option: what the weights are of."""
 

@@ -19,6 +19,7 @@ from export.material import synthesised_music
 from models.checkpoint import save_generator
 from models.data.recordings import Recording, find_recordings
 from models.discriminators.stored import discriminator_for, new_discriminator, save_discriminator
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.generators.unet import UNet, UNetConfig
 from models.generators.windows import overlap_add_windows
 from models.opponent import discriminator_optimizer
@@ -111,6 +112,24 @@ class TestSuperResolution:
         _, gan, unmoved = json.loads((tmp_path / "out" / "super_resolution.json").read_text())["sets"]["tunes"]
         assert unmoved["figures"] == pytest.approx(gan["figures"], rel=1e-4)
 
+    def test_the_streaming_generator_is_judged_at_full_controls(self, music: Path, tmp_path: Path) -> None:
+        torch.manual_seed(4)
+        generator = BandSplitGenerator(BandSplitConfig(RATE, channels=8, blocks=1, copy_shifts=(512,))).eval()
+        torch.nn.init.constant_(generator.decoder.bias, 1.0)
+        save_generator(tmp_path / "w.safetensors", generator, generator.state_dict(), {"minutes": 4.0})
+        command = ["super_resolution", "--test", f"tunes={music}", "--streaming", str(tmp_path / "w.safetensors")]
+        assert main([*command, "--seconds", "1.2", "--out", str(tmp_path / "out")]) == 0
+        results = json.loads((tmp_path / "out" / "super_resolution.json").read_text())
+        _, row = results["sets"]["tunes"]
+        assert (row["system"], row["minutes"]) == ("streaming", 4.0)
+        pair = degraded_pair(find_recordings(music, "valid")[0], 1.2)
+        degraded = torch.from_numpy(pair.degraded.astype(np.float32))[None, None]
+        with torch.no_grad():
+            restored = generator(degraded, torch.ones(1, 3))[0, 0].numpy().astype(np.float64)
+        found = results["clips"]["tunes"]["first.wav"]
+        assert found["streaming"] == pytest.approx(vars(measure(restored, pair.truth)), rel=1e-6)
+        assert found["streaming"] != found["input"]
+
     def test_the_studys_ratios(self) -> None:
         assert [row[3] for row in study_rows()] == ["1.00", "0.70", "0.58"]
         assert set(STUDY) == {"input", "U-Net, window 2048", "U-Net, window 4096"}
@@ -118,7 +137,7 @@ class TestSuperResolution:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ([], "systems: got no weights, wanted at least one of --plain, --gan, --refined, --distilled"),
+            ([], "systems: got no weights, wanted at least one of --plain, --gan, --refined, --distilled, --streaming"),
             (["--plain", "{48000}"], "plain works at 48000 Hz, wanted a generator at 10000 Hz"),
             (["--plain", "nowhere"], "no weights at nowhere"),
         ],

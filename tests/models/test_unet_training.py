@@ -13,6 +13,7 @@ from models.batches import batches
 from models.checkpoint import load_generator
 from models.data.dataset import Batch
 from models.data.material import Material
+from models.generators.band_split import BandSplitConfig
 from models.generators.unet import PAPER_CHANNELS, PAPER_FILTERS, UNet, UNetConfig, layer_sizes
 from models.metrics import log_spectral_distance, si_sdr
 from models.reconstruction import ReconstructionLoss, ReconstructionWeights, waveform_distance
@@ -173,3 +174,18 @@ def test_a_u_net_is_trained_by_the_same_command(tmp_path: Path, capsys: pytest.C
     with pytest.raises(SystemExit):
         main([*places, "--minutes", "1", "--depth", "4"])
     assert "--depth is no option of --generator band_split" in capsys.readouterr().err
+
+
+def test_the_streaming_generator_learns_the_studys_task_at_its_rate(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "songs").mkdir()
+    soundfile.write(tmp_path / "songs" / "song.wav", 0.1 * random.standard_normal(96000), 48000)
+    places = ["--audio", str(tmp_path / "songs"), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]
+    sizes = ["--sample-rate", str(RATE), "--window", "1024", "--blocks", "1", "--channels", "4", "--copy-hertz", "2500"]
+    rest = ["--batch", "1", "--seconds", "1", "--rooms", "0", "--workers", "0", "--degradations", "resample 5000"]
+    main([*places, *sizes, *rest, "--minutes", "0.01"])
+    generator, _ = load_generator(tmp_path / "run" / "generator.safetensors")
+    assert generator.config == BandSplitConfig(RATE, 1024, channels=4, blocks=1, copy_shifts=(256,))
+    with open(tmp_path / "run" / "curve.csv", newline="") as lines:
+        row = list(csv.DictReader(lines))[-1]
+    assert 0 < float(row["valid_lsd"]) < float(row["valid_input_lsd"])
