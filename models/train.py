@@ -39,6 +39,7 @@ from models.data_card import write_data_card
 from models.discriminators.stored import DISCRIMINATOR_KINDS, discriminator_for
 from models.distillation import Distillation
 from models.generators.band_split import COPY_HERTZ, BandSplitConfig, BandSplitGenerator, copy_shifts
+from models.generators.resizing import resized
 from models.generators.unet import UNet, UNetConfig, layer_sizes
 from models.opponent import Opponent
 from models.precision import PRECISIONS
@@ -76,10 +77,14 @@ def new_generator(config: BandSplitConfig | UNetConfig) -> Generator:
 
 
 def initial_generator(config: BandSplitConfig | UNetConfig, weights: Path | None) -> Generator:
-    """A generator with random weights, or with those of a file, which must be of the same configuration."""
+    """A generator with random weights, or with those of a file, which must be of the same configuration; of a streaming
+    generator the window may differ.
+    """
     if weights is None:
         return new_generator(config)
     generator, _ = load_generator(weights)
+    if isinstance(generator, BandSplitGenerator) and isinstance(config, BandSplitConfig):
+        generator = resized(generator, config)
     if generator.config != config:
         raise ValueError(f"{weights} holds a generator of {generator.config}, wanted {config}")
     return generator.train()
@@ -93,7 +98,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_run_arguments(parser, options.batch, options.seconds, options.workers, options.seed)
     add_degradations(parser, DEFAULT_RECIPE)
     parser.add_argument("--learning-rate", type=float, default=TrainingOptions.learning_rate)
-    parser.add_argument("--initial-weights", type=Path, help="weights to begin a new run with (default: random)")
+    parser.add_argument(
+        "--initial-weights", type=Path, help="weights to begin a new run with, at any window (default: random)"
+    )
     parser.add_argument("--generator", choices=GENERATORS, default=BAND_SPLIT)
     parser.add_argument(
         "--precision", choices=PRECISIONS, default=TrainingOptions.precision, help="auto: bf16 on GPUs that have it"

@@ -14,7 +14,7 @@ import torch
 from models.checkpoint import load_band_split, load_generator, read_tensors, save_generator, write_tensors
 from models.curve import CURVE_COLUMNS, append_row
 from models.data.dataset import Batch
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from models.generators.band_split import COPY_HERTZ, BandSplitConfig, BandSplitGenerator, copy_shifts
 from models.generators.unet import UNet, UNetConfig
 from models.losses import ADDED_WEIGHT, EAR_RANGE_HZ, MISSING_WEIGHT, EnhancementLoss, ear_bands
 from models.metrics import si_sdr
@@ -140,8 +140,10 @@ def test_a_run_may_begin_with_trained_weights(tmp_path: Path) -> None:
     assert begun.training
     assert same_weights(begun, trained)
     assert not same_weights(initial_generator(SMALL, None), trained)
-    with pytest.raises(ValueError, match=r"holds a generator of .*channels=8.*, wanted .*channels=32"):
+    with pytest.raises(ValueError, match=r"a generator of .*channels=8.*, wanted .*channels=32"):
         initial_generator(BandSplitConfig(), tmp_path / "w.safetensors")
+    longer = replace(SMALL, window=4096, copy_shifts=copy_shifts(COPY_HERTZ, SMALL.sample_rate, 4096))
+    assert initial_generator(longer, tmp_path / "w.safetensors").config == longer
 
 
 def test_a_u_net_comes_back_where_either_kind_will_do(tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""A trained streaming generator at another window: a better start for a run than random weights.
+
+Bands stay where they are, so that a band of twice the bins reads each of its old weights twice, at half the size, and
+gives each of its old gains twice; what the network remembers is made to last as long as before.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from models.generators.features import FEATURES_PER_BIN
+
+
+def _nearest(weights: Tensor, bins: int, axis: int) -> Tensor:
+    """`weights` with `bins` entries along an axis: repeated, or the mean of neighbours."""
+    before = weights.shape[axis]
+    if bins >= before:
+        return weights.repeat_interleave(bins // before, dim=axis)
+    grouped = weights.unflatten(axis, (bins, before // bins))
+    mean: Tensor = grouped.mean(dim=axis + 1)
+    return mean
+
+
+@torch.no_grad()
+def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplitGenerator:
+    """A generator of `config` that starts from the weights of another, whose window is a power of two times as long.
+
+    Raises ValueError where the configurations differ in more than the window and what that makes of copies' shifts.
+    """
+    old = generator.config
+    if replace(old, window=config.window, copy_shifts=config.copy_shifts) != config:
+        raise ValueError(f"got weights of a generator of {old}, wanted of {config}, or one that differs in its window")
+    longer = config.window / old.window
+    shifts = tuple(2 * round(shift * longer / 2) for shift in old.copy_shifts)
+    if len(shifts) != len(config.copy_shifts) or max(map(abs, np.subtract(shifts, config.copy_shifts))) > 2:
+        raise ValueError(f"got weights for copies shifted by {shifts} bins, wanted for {config.copy_shifts}")
+    made = BandSplitGenerator(config)
+    state = dict(generator.state_dict())
+    for index, (group, before) in enumerate(zip(made.layout.groups, generator.layout.groups, strict=True)):
+        name = f"encoder.weights.{index}"
+        rows = state[name].unflatten(1, (before.width, FEATURES_PER_BIN))
+        state[name] = _nearest(rows, group.width, 1).flatten(1, 2) / longer
+        name = f"decoder.weights.{index}"
+        columns = state[name].unflatten(2, (made.decoder.outputs, before.width))
+        state[name] = _nearest(columns, group.width, 3).flatten(2)
+    state["decoder.bias"] = _nearest(state["decoder.bias"], config.bins, 3)
+    for index in range(config.blocks):
+        # Per frame a small share u of the memory is renewed; of frames twice as long, 2 u.
+        bias = state[f"blocks.{index}.time.project.bias"].clone()
+        bias[: config.channels] += math.log(longer)
+        state[f"blocks.{index}.time.project.bias"] = bias
+    made.load_state_dict(state)
+    return made

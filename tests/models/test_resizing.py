@@ -1,0 +1,70 @@
+"""A streaming generator's weights at another window: what comes out is much the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from models.generators.band_split import COPY_HERTZ, BandSplitConfig, BandSplitGenerator, copy_shifts
+from models.generators.resizing import resized
+
+CONFIG = BandSplitConfig(window=1024, channels=6, blocks=2, copy_shifts=copy_shifts(COPY_HERTZ, 48000, 1024))
+
+
+def at_window(window: int) -> BandSplitConfig:
+    return replace(CONFIG, window=window, copy_shifts=copy_shifts(COPY_HERTZ, 48000, window))
+
+
+@pytest.fixture
+def trained() -> BandSplitGenerator:
+    """Far from the start, so that each part of the weights is heard."""
+    torch.manual_seed(3)
+    made = BandSplitGenerator(CONFIG)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return made.eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("window", [2048, 4096])
+def test_a_flat_and_lasting_spectrum_gets_the_same_gains(trained: BandSplitGenerator, window: int) -> None:
+    """There neither neighbouring bins nor frames tell windows apart, and every band has weights of its own."""
+    found = {}
+    for generator in (trained, resized(trained, at_window(window)).eval()):
+        config = generator.config
+        frames = round(30 * config.sample_rate / config.hop)  # for as long as the longest memory lasts, and longer
+        gains, _ = generator.gains(torch.ones(frames, 1, config.bins), generator.initial_states(1))
+        of_bands = gains.noise[-1, 0].split(
+            [group.width for group in generator.layout.groups for _ in range(group.count)]
+        )
+        found[config.window] = torch.stack([band.mean() for band in of_bands])
+    assert found[CONFIG.window].std() > 0.02
+    torch.testing.assert_close(found[window], found[CONFIG.window], atol=1e-3, rtol=0)
+
+
+@torch.no_grad()
+def test_there_and_back_again_are_the_same_weights(trained: BandSplitGenerator) -> None:
+    """So shorter windows do what longer ones did, as far as neighbouring bins were treated alike."""
+    back = resized(resized(trained, at_window(2048)), CONFIG).state_dict()
+    for name, weights in trained.state_dict().items():
+        torch.testing.assert_close(back[name], weights, atol=1e-6, rtol=1e-5)
+
+
+def test_memories_last_as_long(trained: BandSplitGenerator) -> None:
+    fresh = {window: BandSplitGenerator(at_window(window)) for window in (1024, 2048)}
+    (ours, wanted) = (
+        generator.state_dict()["blocks.0.time.project.bias"][: CONFIG.channels].double()
+        for generator in (resized(fresh[1024], at_window(2048)), fresh[2048])
+    )
+    longest = int(wanted.argmin())
+    assert float(ours[longest]) == pytest.approx(float(wanted[longest]), abs=0.01)
+
+
+def test_what_differs_in_more_than_its_window_is_refused(trained: BandSplitGenerator) -> None:
+    with pytest.raises(ValueError, match=r"channels=6.*, wanted of .*channels=8.*differs in its window"):
+        resized(trained, replace(at_window(2048), channels=8))
+    with pytest.raises(ValueError, match=r"copies shifted by \(42,.*, wanted for \(86,"):
+        resized(trained, replace(CONFIG, copy_shifts=at_window(2048).copy_shifts))
