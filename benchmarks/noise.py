@@ -17,8 +17,8 @@ from models.data.noise import a_weighted_power
 MICROPHONE_HIGHPASS_HZ = 100.0
 """Phone microphones pass little below, so that rumble cannot stand for noise."""
 HIGHPASS_ORDER = 4
-PINK_LOWEST_HZ = 20.0
-"""Below it pink noise stays flat: a power that rises for ever towards 0 Hz would be all there is."""
+FLAT_BELOW_HZ = 20.0
+"""Where pink and brown noise stay flat: a power that rises for ever towards 0 Hz would be all there is."""
 
 
 def add_noise(samples: NDArray[np.float64], noise: NDArray[np.float64], ratio_db: float) -> NDArray[np.float64]:
@@ -35,8 +35,18 @@ def white_noise(generator: np.random.Generator, length: int) -> NDArray[np.float
 
 def pink_noise(generator: np.random.Generator, length: int) -> NDArray[np.float64]:
     """Gaussian noise whose power falls as 1 / frequency: equal power in every octave."""
-    hertz = np.maximum(np.fft.rfftfreq(length, 1 / RATE), PINK_LOWEST_HZ)
-    return np.fft.irfft(np.fft.rfft(generator.standard_normal(length)) / np.sqrt(hertz), length)
+    return _coloured(generator, length, 0.5)
+
+
+def brown_noise(generator: np.random.Generator, length: int) -> NDArray[np.float64]:
+    """Gaussian noise whose power falls as 1 / frequency squared: by 6 dB an octave."""
+    return _coloured(generator, length, 1.0)
+
+
+def _coloured(generator: np.random.Generator, length: int, slope: float) -> NDArray[np.float64]:
+    """Gaussian noise whose amplitude falls as 1 / frequency to the power of `slope`."""
+    hertz = np.maximum(np.fft.rfftfreq(length, 1 / RATE), FLAT_BELOW_HZ)
+    return np.fft.irfft(np.fft.rfft(generator.standard_normal(length)) / hertz**slope, length)
 
 
 SYNTHETIC_SCENARIOS: dict[str, tuple[Callable[[np.random.Generator, int], NDArray[np.float64]], float]] = {

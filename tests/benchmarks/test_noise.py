@@ -11,6 +11,7 @@ from scipy import signal
 from benchmarks.noise import (
     SYNTHETIC_SCENARIOS,
     add_noise,
+    brown_noise,
     pink_noise,
     white_noise,
     write_synthetic_scenarios,
@@ -37,9 +38,9 @@ def test_added_noise_has_no_rumble() -> None:
     assert spectrum[20] < 0.1 * np.abs(np.fft.rfft(hum + hiss))[20] * np.std(added) / np.std(hiss)
 
 
-def test_white_noise_is_as_strong_everywhere_and_pink_in_every_octave() -> None:
+def test_white_noise_is_as_strong_everywhere_pink_in_every_octave_and_brown_falls() -> None:
     generator = np.random.default_rng(0)
-    for colour, per_octave_db in ((white_noise, 3.01), (pink_noise, 0.0)):
+    for colour, per_octave_db in ((white_noise, 3.01), (pink_noise, 0.0), (brown_noise, -3.01)):
         power = np.abs(np.fft.rfft(colour(generator, 10 * RATE))) ** 2
         octaves = [10 * np.log10(np.sum(power[10 * low : 20 * low])) for low in (250, 500, 1000, 2000, 4000, 8000)]
         np.testing.assert_allclose(np.diff(octaves), per_octave_db, atol=0.4)
