@@ -11,15 +11,14 @@ import torch
 
 import studiomic
 from export.__main__ import main
-from export.bundle import FileReport, write_bundle
+from export.bundle import FileReport, graph_around, write_bundle
 from export.hop_runner import run_clip
 from export.material import read_music, synthesised_music
 from export.mil_interpreter import runs_coreml
 from export.onnx_file import OnnxRunner
 from export.proof import ParityError, prove_fp32
 from export.prover import ProofPlan
-from export.streaming_graph import StreamingGraph
-from models.checkpoint import load_band_split, save_generator
+from models.checkpoint import load_generator, save_generator
 from models.data.recordings import Recording
 from models.data_card import write_data_card
 from models.generators.band_split import BandSplitGenerator
@@ -27,8 +26,8 @@ from studiomic.manifest import METADATA_KEY, LossRecord, Manifest, sha256_of
 from tests.support.runners import SkewedRunner
 
 ROOT = Path(__file__).resolve().parents[2]
-EMBEDDED_WEIGHTS = ROOT / "models" / "weights" / "studio" / "generator.safetensors"
-EMBEDDED_BUNDLE = ROOT / "sdk" / "studiomic" / "bundles" / "studio"
+EMBEDDED_WEIGHTS = ROOT / "models" / "weights"
+EMBEDDED_BUNDLES = ROOT / "sdk" / "studiomic" / "bundles"
 LARGEST_FILE_BYTES = 4_000_000
 SECONDS = 1.5
 PLAN = ProofPlan(seconds=SECONDS, repeats=3, visqol=False)
@@ -167,16 +166,18 @@ def test_the_proof_takes_a_recording(tmp_path: Path) -> None:
         read_music(tmp_path / "empty.wav", 0.2, 48000, 1)
 
 
-def test_the_embedded_bundle_is_the_embedded_weights() -> None:
-    """The bundle in the package comes from the weights in the checkout, and its card with it."""
-    generator, _ = load_band_split(EMBEDDED_WEIGHTS)
-    manifest = Manifest.read(EMBEDDED_BUNDLE)
+@pytest.mark.parametrize("name", ["studio", "unet"])
+def test_an_embedded_bundle_is_the_weights_beside_it(name: str) -> None:
+    """The bundles in the package come from the weights in the checkout, and their cards with them."""
+    weights, bundle = EMBEDDED_WEIGHTS / name, EMBEDDED_BUNDLES / name
+    generator, _ = load_generator(weights / "generator.safetensors")
+    manifest = Manifest.read(bundle)
+    assert manifest.name == name
     for file in manifest.files:
         music = synthesised_music(SECONDS, 48000, file.channels, seed=1)
-        path = EMBEDDED_BUNDLE / file.path
-        parity = prove_fp32(StreamingGraph(generator, file.channels), OnnxRunner(path), music, file.path)
+        path = bundle / file.path
+        parity = prove_fp32(graph_around(generator, file.channels), OnnxRunner(path), music, file.path)
         assert max(parity.relative_error, parity.largest_error, parity.state_error) < 1e-4
         assert file.parity.seconds >= 59.9
         assert path.stat().st_size < LARGEST_FILE_BYTES
-    card = (EMBEDDED_WEIGHTS.parent / "data_card.csv").read_bytes()
-    assert card == (EMBEDDED_BUNDLE / "data_card.csv").read_bytes()
+    assert (weights / "data_card.csv").read_bytes() == (bundle / "data_card.csv").read_bytes()

@@ -199,6 +199,16 @@ def test_the_command_enhances_by_it(bundle: Path, tmp_path: Path) -> None:
     assert np.abs(found - streamed(stream, samples)[stream.latency :]).max() < 1e-4
 
 
-def test_an_embedded_bundle_of_that_name_is_found(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studiomic.bundle._EMBEDDED", bundle.parent)
-    assert load_bundle("unet").folder == bundle
+def test_the_embedded_one_runs_by_its_name(tmp_path: Path) -> None:
+    samples = noise(48001, 1)
+    soundfile.write(tmp_path / "in.wav", samples, 48000, "FLOAT")
+    command = ["enhance", str(tmp_path / "in.wav"), str(tmp_path / "out.wav"), "--bundle", "unet", "--quiet"]
+    assert studiomic_command(command) == 0
+    found, _ = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)
+    window = load_bundle("unet").manifest.hop * 2
+    stream = Stream(48000, 1, bundle="unet")
+    assert stream.latency == window - 1
+    wanted = streamed(stream, samples, 480)[stream.latency :]
+    assert found.shape == samples.shape
+    assert np.abs(found - wanted).max() < 1e-4
+    assert np.abs(found - samples).max() > 1e-3
