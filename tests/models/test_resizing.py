@@ -36,8 +36,8 @@ def test_a_flat_and_lasting_spectrum_gets_the_same_gains(trained: BandSplitGener
     for generator in (trained, resized(trained, at_window(window)).eval()):
         config = generator.config
         frames = round(30 * config.sample_rate / config.hop)  # for as long as the longest memory lasts, and longer
-        gains, _ = generator.gains(torch.ones(frames, 1, config.bins), generator.initial_states(1))
-        of_bands = gains.noise[-1, 0].split(
+        gains, _ = generator.gains(torch.zeros(1, frames, 1, config.bins), generator.initial_states(1))
+        of_bands = gains.masks[0, -1].split(
             [group.width for group in generator.layout.groups for _ in range(group.count)]
         )
         found[config.window] = torch.stack([band.mean() for band in of_bands])
