@@ -53,7 +53,6 @@ from export.hop_runner import INPUT_NAMES
 from export.onnx_tidying import drop_unused_constants
 from export.quiet import kept_quiet
 
-GENERATOR = "generator"
 FEATURES = "generator.features"
 RECURRENCE = ".time"
 """Ends the scope of a block's mixing over time itself, without the matrices in it."""
@@ -156,8 +155,7 @@ def float32_nodes(model: Model) -> set[str]:
         if unpacked & set(node.input) and node.op_type in MOVES:
             unpacked |= set(node.output)
             kept.add(node.name)
-    around = ("", GENERATOR)
-    packing = {name: n for name, n in makers.items() if scope_of(n) in around and n.op_type in (*MOVES, "Add")}
+    packing = {name: node for name, node in makers.items() if scope_of(node) == "" and node.op_type in (*MOVES, "Add")}
     return kept | _names_leading_to([value.name for value in graph.output], packing)
 
 

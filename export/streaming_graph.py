@@ -47,8 +47,8 @@ class StreamingGraph(HopGraph):
         samples = self.inverse_dft(swapped(change.reshape(bins.shape))).reshape(1, 1, self.channels, -1)
         ending, beginning = (samples * self.synthesis_window).split(self.hop, dim=3)
         enhanced = previous + (overlap + ending)
-        *statistics, memories, lasts = inner
+        statistics, *of_blocks = self.generator.parted(inner)
         # Joined in two goes with a reshape between, or converters would make one of them.
-        joined = torch.cat([part.reshape(1, 1, 1, -1) for part in statistics], dim=3)
-        packed = [part.reshape(1, -1) for part in (audio, beginning, joined, memories, lasts)]
+        joined = [torch.cat([part.reshape(1, 1, 1, -1) for part in statistics], dim=3), *map(torch.cat, of_blocks)]
+        packed = [part.reshape(1, -1) for part in (audio, beginning, *joined)]
         return enhanced.reshape(audio.shape), torch.cat(packed, dim=1)

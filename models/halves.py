@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from models.collaborative import Remainder
-from models.generators.band_split import BandSplitGenerator, of_blocks
+from models.generators.band_split import BandSplitGenerator
 from models.generators.unet import UNet
 
 
@@ -31,8 +31,8 @@ def band_split_halves(
     with torch.no_grad():
         spectrum = generator.analysed(degraded)
         per_frame = generator.per_frame(controls, degraded)
-        *statistics, memories, lasts = generator.initial_states(len(degraded))
-        states = list(zip(of_blocks(memories), of_blocks(lasts), strict=True))
+        statistics, memories, lasts = generator.parted(generator.initial_states(len(degraded)))
+        states = list(zip(memories, lasts, strict=True))
         features, empty, _ = generator.features(generator.logs(spectrum, len(degraded)), statistics)
         x = generator.encoder(features)
         for block, state in zip(generator.blocks[:layer], states, strict=False):

@@ -201,19 +201,17 @@ class TimeMixing(nn.Module):
         self.bands = bands
         self.norm = nn.LayerNorm(channels)
         self.before = nn.Parameter(torch.zeros(channels))
-        self.project = nn.Linear(channels, 3 * channels)
-        self.out = nn.Linear(channels, channels)
+        self.update, self.candidate, self.gate, self.out = (nn.Linear(channels, channels) for _ in range(4))
         memories = torch.logspace(math.log10(SHORTEST_MEMORY_SECONDS), math.log10(LONGEST_MEMORY_SECONDS), channels)
         update = 1.0 - torch.exp(-1.0 / (memories * frames_per_second))
         with torch.no_grad():
-            self.project.bias[:channels] = torch.logit(update)
+            self.update.bias.copy_(torch.logit(update))
 
     def forward(self, x: Tensor, memory: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         y = self.norm(x)
-        earlier = delayed(y, last, self.bands)
-        update, candidate, gate = self.project(y + earlier * self.before).chunk(3, dim=1)
-        states = gated_recurrence(torch.sigmoid(update), candidate, memory, self.bands)
-        mixed = x + self.out(states * functional.silu(gate))
+        taken = y + delayed(y, last, self.bands) * self.before
+        states = gated_recurrence(torch.sigmoid(self.update(taken)), self.candidate(taken), memory, self.bands)
+        mixed = x + self.out(states * functional.silu(self.gate(taken)))
         return mixed, latest(states, memory, self.bands), latest(y, last, self.bands)
 
 
@@ -241,12 +239,12 @@ class ChannelMixing(nn.Module):
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(channels)
-        self.widen = nn.Linear(channels, 2 * hidden)
+        self.value, self.gate = nn.Linear(channels, hidden), nn.Linear(channels, hidden)
         self.narrow = nn.Linear(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        value, gate = self.widen(self.norm(x)).chunk(2, dim=1)
-        mixed: Tensor = self.narrow(value * functional.silu(gate))
+        y = self.norm(x)
+        mixed: Tensor = self.narrow(self.value(y) * functional.silu(self.gate(y)))
         return x + mixed
 
 
@@ -263,11 +261,6 @@ class Block(nn.Module):
         x, memory, last = self.time(x, memory, last)
         mixed: Tensor = self.channel(self.band(x))
         return mixed, memory, last
-
-
-def of_blocks(states: Tensor) -> list[Tensor]:
-    """A state of all blocks [blocks, bands * batch, channels], block by block."""
-    return [state.squeeze(0) for state in each(states)]
 
 
 def equivalent_rectangular_bandwidth(hertz: Tensor) -> Tensor:
@@ -308,10 +301,15 @@ class BandSplitGenerator(nn.Module):
         return MAGNITUDE_SCALE / float(self.window.sum())
 
     def state_shapes(self, batch: int = 1) -> list[tuple[int, ...]]:
-        """Shapes of the states, in the order in which `step` takes them: of the features, then all blocks' memories and
-        all blocks' last frames."""
-        blocks = (self.config.blocks, self.layout.bands * batch, self.config.channels)
-        return [*self.features.state_shapes(batch), blocks, blocks]
+        """Shapes of the states, in the order in which `step` takes them: of the features, then each block's memory,
+        then each block's last frame."""
+        of_blocks = [(self.layout.bands * batch, self.config.channels)] * self.config.blocks
+        return [*self.features.state_shapes(batch), *of_blocks, *of_blocks]
+
+    def parted(self, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """States of the features, memories of the blocks, last frames of the blocks."""
+        blocks = self.config.blocks
+        return states[: -2 * blocks], states[-2 * blocks : -blocks], states[-blocks:]
 
     def initial_states(self, batch: int) -> list[Tensor]:
         """States before the first frame: zeros."""
@@ -319,16 +317,15 @@ class BandSplitGenerator(nn.Module):
 
     def gains(self, logs: Tensor, states: list[Tensor]) -> tuple[Gains, list[Tensor]]:
         """Gains for the logarithms of scaled magnitudes [1, time, batch, bins], and the states after them."""
-        *statistics, memories, lasts = states
+        statistics, memories, lasts = self.parted(states)
         features, empty, statistics = self.features(logs, statistics)
         x = self.encoder(features)
         next_memories, next_lasts = [], []
-        for block, memory, last in zip(self.blocks, of_blocks(memories), of_blocks(lasts), strict=True):
+        for block, memory, last in zip(self.blocks, memories, lasts, strict=True):
             x, memory, last = block(x, memory, last)
             next_memories.append(memory)
             next_lasts.append(last)
-        blocks = [torch.cat(rows).reshape(memories.shape) for rows in (next_memories, next_lasts)]
-        return self.decide(x, features, empty), [*statistics, *blocks]
+        return self.decide(x, features, empty), [*statistics, *next_memories, *next_lasts]
 
     def decide(self, x: Tensor, features: Tensor, empty: Tensor) -> Gains:
         """Gains by what the blocks made of the bands, x [bands * frames, channels], and by each bin's features

@@ -1,8 +1,8 @@
 """Weights of the streaming generator as they lay at first, brought to how they lie now: what they compute is the same.
 
 At first the mixing over time weighed each frame's channels (`now`) after a norm that has weights of its own; a bin's
-features stood in another order; the decoder's columns lay output by output; and the mixing of bins multiplied from the
-other side.
+features stood in another order; the decoder's columns lay output by output; the mixing of bins multiplied from the
+other side; and what is gated stood in one matrix with its gate.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from torch import Tensor
 
 FEATURE_ORDER = (0, 1, 3, 2, 4, 5, 6)
 """Where each of today's features stood at first."""
+PARTS = {"time.project": ("update", "candidate", "gate"), "channel.widen": ("value", "gate")}
+"""Of the matrices that were one, rows in that order."""
 
 
 def from_first_layout(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -34,6 +36,13 @@ def from_first_layout(weights: dict[str, Tensor]) -> dict[str, Tensor]:
             made[name] = value[order].T
         elif name == "bin_mixing.out":
             made[name] = value.T
+        elif part.endswith(tuple(PARTS)):
+            block, mixing, matrix = part.rsplit(".", 2)
+            kind = name.removeprefix(part)
+            names = PARTS[f"{mixing}.{matrix}"]
+            made |= {
+                f"{block}.{mixing}.{new}{kind}": rows for new, rows in zip(names, value.chunk(len(names)), strict=True)
+            }
         elif not name.endswith(".time.now"):
             made[name] = value
     for name, now in weights.items():

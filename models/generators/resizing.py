@@ -52,8 +52,7 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
     state["decoder.bias"] = _nearest(state["decoder.bias"], config.bins, 2)
     for index in range(config.blocks):
         # Per frame a small share u of the memory is renewed; of frames twice as long, 2 u.
-        bias = state[f"blocks.{index}.time.project.bias"].clone()
-        bias[: config.channels] += math.log(longer)
-        state[f"blocks.{index}.time.project.bias"] = bias
+        name = f"blocks.{index}.time.update.bias"
+        state[name] = state[name] + math.log(longer)
     made.load_state_dict(state)
     return made

@@ -50,6 +50,12 @@ def in_first_layout(generator: BandSplitGenerator) -> dict[str, Tensor]:
         now = 0.5 + torch.rand(CONFIG.channels)
         weights |= {f"{part}norm.{name}": weights[f"{part}norm.{name}"] / now for name in ("weight", "bias")}
         weights |= {f"{part}before": weights[f"{part}before"] * now, f"{part}now": now}
+        channel = f"blocks.{index}.channel."
+        for kind in ("weight", "bias"):
+            rows = [weights.pop(f"{part}{name}.{kind}") for name in ("update", "candidate", "gate")]
+            weights[f"{part}project.{kind}"] = torch.cat(rows)
+            rows = [weights.pop(f"{channel}{name}.{kind}") for name in ("value", "gate")]
+            weights[f"{channel}widen.{kind}"] = torch.cat(rows)
     return weights
 
 

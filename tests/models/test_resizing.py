@@ -56,7 +56,7 @@ def test_there_and_back_again_are_the_same_weights(trained: BandSplitGenerator) 
 def test_memories_last_as_long(trained: BandSplitGenerator) -> None:
     fresh = {window: BandSplitGenerator(at_window(window)) for window in (1024, 2048)}
     (ours, wanted) = (
-        generator.state_dict()["blocks.0.time.project.bias"][: CONFIG.channels].double()
+        generator.state_dict()["blocks.0.time.update.bias"].double()
         for generator in (resized(fresh[1024], at_window(2048)), fresh[2048])
     )
     longest = int(wanted.argmin())
