@@ -18,7 +18,7 @@ stay in float32.
 
 Static quantization, where activations are in 8 or 16 bits as well, is made by ONNX Runtime's own quantizer and is not
 the default: on a CPU it is slower than fp32, for a hop multiplies one row by small matrices, and quantizing what goes
-in and dequantizing what comes out of each of 45 products costs more than the integers save. It is there for NPUs that
+in and dequantizing what comes out of each of 50 products costs more than the integers save. It is there for NPUs that
 want integers. `python -m export.sensitivity` measures; on degraded training music, SNR to fp32 in dB, mean (worst):
 
                      weights in 8 bits   activations in 8 too   activations in 16
