@@ -30,8 +30,25 @@ def _angles(rows: int, columns: int, size: int) -> Tensor:
     return 2 * math.pi * (product % size) / size
 
 
+def _twiddle(rows: int, columns: int, sign: int) -> tuple[Tensor, Tensor]:
+    """exp(sign 2 pi i n2 k1 / N) as `_turned` takes it: [rows, 2 columns] each."""
+    angles = _angles(rows, columns, rows * columns)
+    cosine, sine = torch.cos(angles), sign * torch.sin(angles)
+    return torch.cat([cosine, cosine], dim=1), torch.cat([-sine, sine], dim=1)
+
+
+def _turned(numbers: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Rows of complex numbers [channels, rows, 2 columns] multiplied by cos + i sin: what a number's real part is
+    multiplied by stands over that part, then what its other part is."""
+    real, imaginary = numbers.chunk(2, dim=2)
+    return numbers * cosine + torch.cat([imaginary, real], dim=2) * sine
+
+
 class FactoredDft(nn.Module):
-    """Unscaled DFT of real frames [channels, size]: real and imaginary bins [channels, size / 2], Nyquist left out."""
+    """Unscaled DFT of real frames [channels, size]: [channels, 2, size / 2], real and imaginary bins, Nyquist left out.
+
+    Complex numbers of a row stand in its two halves: real parts, then imaginary ones.
+    """
 
     first: Tensor
     twiddle_cosine: Tensor
@@ -43,37 +60,29 @@ class FactoredDft(nn.Module):
         self.size = size
         self.rows, self.columns = rows, columns = factors(size)
         angles = _angles(rows, rows, rows)
-        first = torch.cat([torch.cos(angles), -torch.sin(angles)])  # [2 rows, rows]
-        twiddle = _angles(rows, columns, size)
-        angles = _angles(columns, columns // 2, columns)
+        first = torch.stack([torch.cos(angles), -torch.sin(angles)], dim=1).flatten(0, 1)  # [2 rows, rows]
+        angles = _angles(columns // 2, columns, columns)
         cosine, sine = torch.cos(angles), torch.sin(angles)
-        # (re + i im)(cos - i sin): real parts to the left half, imaginary ones to the right
-        second = torch.cat([torch.cat([cosine, -sine], dim=1), torch.cat([sine, cosine], dim=1)])
+        # (cos - i sin)(re + i im)
+        second = torch.cat([torch.cat([cosine, sine], dim=1), torch.cat([-sine, cosine], dim=1)])
+        cosine, sine = _twiddle(rows, columns, -1)
         for name, value in (
             ("first", first),
-            ("twiddle_cosine", twiddle.cos()),
-            ("twiddle_sine", twiddle.sin()),
+            ("twiddle_cosine", cosine),
+            ("twiddle_sine", sine),
             ("second", second),
         ):
             self.register_buffer(name, value.float(), persistent=False)
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        rows, columns, half = self.rows, self.columns, self.columns // 2
-        inner = self.first @ frames.reshape(-1, rows, columns)
-        real, imaginary = inner[:, :rows], inner[:, rows:]
-        turned = torch.cat(
-            [
-                real * self.twiddle_cosine + imaginary * self.twiddle_sine,
-                imaginary * self.twiddle_cosine - real * self.twiddle_sine,
-            ],
-            dim=-1,
-        )
-        outer = (turned @ self.second).transpose(1, 2)  # [channels, 2 half, rows]: k = k1 + rows k2
-        return outer[:, :half].reshape(-1, self.size // 2), outer[:, half:].reshape(-1, self.size // 2)
+    def forward(self, frames: Tensor) -> Tensor:
+        inner = self.first @ frames.reshape(-1, self.rows, self.columns)
+        turned = _turned(inner.reshape(-1, self.rows, 2 * self.columns), self.twiddle_cosine, self.twiddle_sine)
+        outer = self.second @ turned.transpose(1, 2)  # [channels, 2 columns / 2, rows]: k = k1 + rows k2
+        return outer.reshape(-1, 2, self.size // 2)
 
 
 class FactoredInverseDft(nn.Module):
-    """Real frames [channels, size] of real and imaginary bins [channels, size / 2]; the Nyquist bin is zero, the
+    """Real frames [channels, size] of real and imaginary bins [channels, 2, size / 2]; the Nyquist bin is zero, the
     imaginary part of the lowest bin is without effect. Scaled to undo FactoredDft."""
 
     weights: Tensor
@@ -92,30 +101,19 @@ class FactoredInverseDft(nn.Module):
         cosine, sine = torch.cos(angles), torch.sin(angles)
         # (re + i im)(cos + i sin)
         first = torch.cat([torch.cat([cosine, sine], dim=1), torch.cat([-sine, cosine], dim=1)])
-        twiddle = _angles(rows, columns, size)
         angles = _angles(rows, rows, rows)
-        second = torch.cat([torch.cos(angles), -torch.sin(angles)], dim=1)  # the real part alone
+        second = torch.stack([torch.cos(angles), -torch.sin(angles)], dim=2).flatten(1, 2)  # the real part alone
+        cosine, sine = _twiddle(rows, columns, 1)
         for name, value in (
             ("weights", weights),
             ("first", first),
-            ("twiddle_cosine", twiddle.cos()),
-            ("twiddle_sine", twiddle.sin()),
+            ("twiddle_cosine", cosine),
+            ("twiddle_sine", sine),
             ("second", second),
         ):
             self.register_buffer(name, value.float(), persistent=False)
 
-    def forward(self, real: Tensor, imaginary: Tensor) -> Tensor:
-        rows, columns, half = self.rows, self.columns, self.columns // 2
-        bins = torch.cat(
-            [(real * self.weights).reshape(-1, half, rows), (imaginary * self.weights).reshape(-1, half, rows)], dim=1
-        )
-        inner = bins.transpose(1, 2) @ self.first
-        real, imaginary = inner[..., :columns], inner[..., columns:]
-        turned = torch.cat(
-            [
-                real * self.twiddle_cosine - imaginary * self.twiddle_sine,
-                imaginary * self.twiddle_cosine + real * self.twiddle_sine,
-            ],
-            dim=1,
-        )
+    def forward(self, bins: Tensor) -> Tensor:
+        inner = (bins * self.weights).reshape(-1, self.columns, self.rows).transpose(1, 2) @ self.first
+        turned = _turned(inner, self.twiddle_cosine, self.twiddle_sine).reshape(-1, 2 * self.rows, self.columns)
         return (self.second @ turned).reshape(-1, self.size)

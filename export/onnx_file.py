@@ -14,6 +14,7 @@ from export.calibration import HopInputs
 from export.hop_graph import HopGraph
 from export.hop_runner import INPUT_NAMES, OUTPUT_NAMES, Samples, check_precision
 from export.onnx_precisions import quantize_products, to_fp16, to_int8
+from export.onnx_tidying import without_idle_nodes
 from export.quiet import kept_quiet
 
 OPERATOR_SET = 18
@@ -42,7 +43,7 @@ def convert_onnx(graph: HopGraph) -> onnx.ModelProto:
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
-    return program.model_proto
+    return without_idle_nodes(program.model_proto)
 
 
 def write_onnx(

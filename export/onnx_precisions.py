@@ -18,7 +18,7 @@ stay in float32.
 
 Static quantization, where activations are in 8 or 16 bits as well, is made by ONNX Runtime's own quantizer and is not
 the default: on a CPU it is slower than fp32, for a hop multiplies one row by small matrices, and quantizing what goes
-in and dequantizing what comes out of each of 45 products costs more than the integers save. It is there for NPUs that
+in and dequantizing what comes out of each of 50 products costs more than the integers save. It is there for NPUs that
 want integers. `python -m export.sensitivity` measures; on degraded training music, SNR to fp32 in dB, mean (worst):
 
                      weights in 8 bits   activations in 8 too   activations in 16
@@ -50,6 +50,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from export.calibration import HopInputs
 from export.hop_runner import INPUT_NAMES
+from export.onnx_tidying import drop_unused_constants
 from export.quiet import kept_quiet
 
 FEATURES = "generator.features"
@@ -59,6 +60,9 @@ MOVES = ("Concat", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsquee
 """Operators that only move numbers."""
 MATRIX_PARTS = ("generator.encoder", "generator.blocks", "generator.decoder", "generator.bin_mixing")
 """The modules whose matrices are weights; those of the DFT are none: their errors would be tones."""
+PRODUCTS = ("Gemm", "MatMul")
+FACTORS = 2
+"""The first two inputs of a product; a third one is the bias."""
 LARGEST_INTEGER = 127
 SCOPES_KEY = "pkg.torch.onnx.name_scopes"
 """Under which the exporter notes the modules that a node comes from, outermost first, and the operator at the end."""
@@ -86,7 +90,7 @@ def matrix_products(model: Model, parts: Collection[str] = MATRIX_PARTS) -> list
     return [
         node
         for node in model.graph.node
-        if node.op_type == "MatMul" and is_within(scope_of(node), parts) and stored & set(node.input)
+        if node.op_type in PRODUCTS and is_within(scope_of(node), parts) and stored & set(node.input[:FACTORS])
     ]
 
 
@@ -131,7 +135,7 @@ def to_fp16(model: Model, kept: Callable[[Model], set[str]] | None = None) -> Mo
             raise ValueError(f"{node.name} makes the output {node.output[0]}: wanted it among the nodes in float32")
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
-    _drop_unused_constants(half)
+    drop_unused_constants(half)
     return half
 
 
@@ -174,13 +178,6 @@ def _scope_by_use(graph: onnx.GraphProto, node: NodeProto) -> str:
     return next((scope_of(user) for user in graph.node if set(node.output) & set(user.input)), "")
 
 
-def _drop_unused_constants(model: Model) -> None:
-    used = {name for node in model.graph.node for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
-
-
 # ---- 8 bits
 
 
@@ -192,9 +189,9 @@ def to_int8(model: Model, parts: Collection[str] = MATRIX_PARTS) -> Model:
     stored = {tensor.name: tensor for tensor in graph.initializer}
     opened: list[NodeProto] = []
     for node in matrix_products(small, parts):
-        for position, name in enumerate(node.input):
+        for position, name in enumerate(node.input[:FACTORS]):
             if name in stored:
-                integers, scale = rounded_to_int8(numpy_helper.to_array(stored[name]), contracted_axis(position))
+                integers, scale = rounded_to_int8(numpy_helper.to_array(stored[name]), contracted_axis(node, position))
                 graph.initializer.remove(stored.pop(name))
                 graph.initializer.append(numpy_helper.from_array(integers, f"{name}.int8"))
                 graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
@@ -206,9 +203,10 @@ def to_int8(model: Model, parts: Collection[str] = MATRIX_PARTS) -> Model:
     return small
 
 
-def contracted_axis(position: int) -> int:
+def contracted_axis(node: NodeProto, position: int) -> int:
     """The axis of a product's first or second factor that is summed over."""
-    return -1 if position == 0 else -2
+    transposed = any(entry.name == ("transA", "transB")[position] and entry.i for entry in node.attribute)
+    return -1 if (position == 0) != transposed else -2
 
 
 def rounded_to_int8(matrix: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -249,7 +247,7 @@ def quantize_products(
     overrides = {
         name: [one_scale]
         for node in products
-        for position, name in enumerate(node.input)
+        for position, name in enumerate(node.input[:FACTORS])
         if name in stored and (position == 0 or len(stored[name].dims) > 2)
     }
     with tempfile.TemporaryDirectory() as folder, kept_quiet():
@@ -263,7 +261,7 @@ def quantize_products(
             per_channel=True,
             activation_type=ACTIVATIONS[activation_bits],
             weight_type=QuantType.QInt8,
-            op_types_to_quantize=["MatMul"],
+            op_types_to_quantize=list(PRODUCTS),
             nodes_to_quantize=[node.name for node in products],
             extra_options={"WeightSymmetric": True, "TensorQuantOverrides": overrides},
         )

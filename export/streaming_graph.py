@@ -9,6 +9,7 @@ from torch import Tensor
 
 from export.factored_dft import FactoredDft, FactoredInverseDft
 from export.hop_graph import HopGraph
+from models.generators.axes import swapped
 from models.generators.band_split import BandSplitGenerator
 
 
@@ -27,7 +28,7 @@ class StreamingGraph(HopGraph):
 
     def __init__(self, generator: BandSplitGenerator, channels: int) -> None:
         config = generator.config
-        hops = (channels, config.hop)
+        hops = (1, 1, channels, config.hop)
         shapes = [hops, hops, *generator.state_shapes()]
         super().__init__(generator, channels, config.sample_rate, config.hop, config.window - config.hop, shapes)
         self.dft = FactoredDft(config.window)
@@ -37,17 +38,17 @@ class StreamingGraph(HopGraph):
 
     def forward(self, audio: Tensor, controls: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         # LiteRT's GPU delegate slices tensors of three or four axes only, and XNNPACK joins at most five at once.
-        parts = state.reshape(1, 1, -1).split([math.prod(shape) for shape in self.shapes], dim=2)
+        parts = state.reshape(1, 1, 1, -1).split([math.prod(shape) for shape in self.shapes], dim=3)
         previous, overlap, *inner = (part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True))
-        real, imaginary = self.dft(torch.cat([previous, audio], dim=1) * self.analysis_window)
-        framed = (1, self.channels, 1, self.hop)
-        real, imaginary, inner = self.generator.step(
-            real.reshape(framed), imaginary.reshape(framed), controls.reshape(1, 1, 3), inner
-        )
-        bins = (self.channels, self.hop)
-        change = self.inverse_dft(real.reshape(bins), imaginary.reshape(bins)) * self.synthesis_window
-        ending, beginning = change.unsqueeze(1).split([self.hop, self.hop], dim=2)
-        enhanced = previous + (overlap + ending.reshape(bins))
-        statistics, *blocks = inner
-        packed = [audio, beginning, statistics, torch.cat(blocks)]
-        return enhanced, torch.cat([part.reshape(1, 1, -1) for part in packed], dim=2).reshape(1, -1)
+        now = audio.reshape(previous.shape)
+        bins = swapped(self.dft(torch.cat([previous, now], dim=3) * self.analysis_window))
+        spectrum = bins.reshape(2, self.channels, 1, self.hop)
+        change, inner = self.generator.step(spectrum, controls.reshape(-1, 1, 1), inner)
+        samples = self.inverse_dft(swapped(change.reshape(bins.shape))).reshape(1, 1, self.channels, -1)
+        ending, beginning = (samples * self.synthesis_window).split(self.hop, dim=3)
+        enhanced = previous + (overlap + ending)
+        statistics, *of_blocks = self.generator.parted(inner)
+        # Joined in two goes with a reshape between, or converters would make one of them.
+        joined = [torch.cat([part.reshape(1, 1, 1, -1) for part in statistics], dim=3), *map(torch.cat, of_blocks)]
+        packed = [part.reshape(1, -1) for part in (audio, beginning, *joined)]
+        return enhanced.reshape(audio.shape), torch.cat(packed, dim=1)

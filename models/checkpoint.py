@@ -14,11 +14,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from models.generators.first_layout import from_first_layout
 from models.generators.unet import UNet, UNetConfig
 
 Generator = BandSplitGenerator | UNet
 BAND_SPLIT, UNET = "band_split", "unet"
 GENERATORS = (BAND_SPLIT, UNET)
+FIRST_LAYOUT, LAYOUT = "1", "2"
+"""How a streaming generator's weights lie; a file that says nothing has the first layout."""
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -60,6 +63,7 @@ def save_generator(path: Path, generator: Generator, weights: dict[str, Tensor],
     metadata = {
         "generator": kind_of(generator),
         "config": config_text(generator.config),
+        "layout": LAYOUT,
         "facts": json.dumps(facts),
     }
     write_tensors(path, weights, metadata)
@@ -68,7 +72,8 @@ def save_generator(path: Path, generator: Generator, weights: dict[str, Tensor],
 def load_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
     """The generator in a weights file, of either kind, in evaluation mode, and the facts written with it.
 
-    Raises ValueError where the file is missing or holds something else.
+    Weights in the first layout are brought to today's. Raises ValueError where the file is missing or holds something
+    else.
     """
     tensors, metadata = read_tensors(path)
     kind = metadata.get("generator")
@@ -77,6 +82,8 @@ def load_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
     config = read_config(metadata["config"])
     generator: Generator
     generator = UNet(UNetConfig(**config)) if kind == UNET else BandSplitGenerator(BandSplitConfig(**config))
+    if kind == BAND_SPLIT and metadata.get("layout", FIRST_LAYOUT) == FIRST_LAYOUT:
+        tensors = from_first_layout(tensors)
     generator.load_state_dict(tensors)
     return generator.eval(), json.loads(metadata["facts"])
 

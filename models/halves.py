@@ -7,7 +7,6 @@ from torch import Tensor
 
 from models.collaborative import Remainder
 from models.generators.band_split import BandSplitGenerator
-from models.generators.features import MAGNITUDE_FLOOR, magnitude
 from models.generators.unet import UNet
 
 
@@ -30,20 +29,20 @@ def band_split_halves(
     if not 0 <= layer <= blocks:
         raise ValueError(f"layer: got {layer}, wanted 0 (before the first block) to {blocks} (after the last)")
     with torch.no_grad():
-        real, imaginary = generator.analysed(degraded)
-        per_hop = generator.per_hop(controls, real.shape[2])
-        states = generator.initial_states(degraded.shape[0])
-        logs = torch.log(magnitude(real, imaginary).mean(dim=1).transpose(0, 1) + MAGNITUDE_FLOOR)
-        features, empty, _ = generator.features(logs, states[0])
+        spectrum = generator.analysed(degraded)
+        per_frame = generator.per_frame(controls, degraded)
+        statistics, memories, lasts = generator.parted(generator.initial_states(len(degraded)))
+        states = list(zip(memories, lasts, strict=True))
+        features, empty, _ = generator.features(generator.logs(spectrum, len(degraded)), statistics)
         x = generator.encoder(features)
-        for block, state in zip(generator.blocks[:layer], states[1:], strict=False):
-            x, _ = block(x, state)
+        for block, state in zip(generator.blocks[:layer], states, strict=False):
+            x, *_ = block(x, *state)
 
     def remainder(moved: Tensor) -> Tensor:
-        y = moved.permute(1, 2, 0, 3)
-        for block, state in zip(generator.blocks[layer:], states[1 + layer :], strict=True):
-            y, _ = block(y, state)
-        change = generator.change(generator.decide(y, features, empty), real, imaginary, per_hop)
-        return degraded + generator.synthesised(*change, degraded.shape[-1])
+        y = moved.permute(1, 2, 0, 3).flatten(0, 2)
+        for block, state in zip(generator.blocks[layer:], states[layer:], strict=True):
+            y, *_ = block(y, *state)
+        return generator.changed(degraded, generator.change(generator.decide(y, features, empty), spectrum, per_frame))
 
-    return x.permute(2, 0, 1, 3).contiguous(), remainder
+    by_clip = x.unflatten(0, (generator.layout.bands, -1, len(degraded))).permute(2, 0, 1, 3)
+    return by_clip.contiguous(), remainder

@@ -13,6 +13,9 @@ from torch import Tensor
 from models.adversarial import AdversarialWeights
 from models.averaged_weights import AveragedWeights
 from models.checkpoint import (
+    BAND_SPLIT,
+    FIRST_LAYOUT,
+    LAYOUT,
     Generator,
     config_text,
     kind_of,
@@ -120,6 +123,12 @@ class Trainer:
         wanted = config_text(self.generator.config)
         if read_config(metadata["config"]) != read_config(wanted):
             raise ValueError(f"{path} belongs to a generator of configuration {metadata['config']}, wanted {wanted}")
+        layout = metadata.get("layout", FIRST_LAYOUT)
+        if kind_of(self.generator) == BAND_SPLIT and layout != LAYOUT:
+            raise ValueError(
+                f"{path} holds weights in layout {layout}, wanted {LAYOUT}: begin a run in another folder with "
+                f"--initial-weights {self.out / WEIGHTS_NAME}"
+            )
         self.generator.load_state_dict(
             {n.removeprefix("last."): t for n, t in tensors.items() if n.startswith("last.")}
         )
@@ -144,6 +153,7 @@ class Trainer:
             "progress": json.dumps(progress),
             "generator": kind_of(self.generator),
             "config": config_text(self.generator.config),
+            "layout": LAYOUT,
         }
         write_tensors(self.out / TRAINING_NAME, tensors, metadata)
         facts = {**facts, **progress, "audio_hours": self.audio_hours, "options": asdict(self.options)}

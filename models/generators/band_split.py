@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.generators.axes import each, swapped
 from models.generators.bands import BandLayout, layout_for
 from models.generators.features import (
     FEATURES_PER_BIN,
@@ -30,7 +31,7 @@ from models.generators.features import (
     magnitude,
 )
 from models.generators.framing import analysis, square_root_hann, synthesis
-from models.generators.recurrence import linear_recurrence
+from models.generators.recurrence import delayed, gated_recurrence, latest
 
 SHORTEST_MEMORY_SECONDS = 0.02
 LONGEST_MEMORY_SECONDS = 5.0
@@ -48,6 +49,7 @@ LARGEST_LOGIT = 10.0  # exp stays within half precision
 MASK_START_LOGIT = 0.0
 COPY_START_LOGIT = -3.0
 MASKS_PER_BIN = 2  # noise, reverberation
+CONTROLS = 3  # denoise, dereverb, extend
 COPY_HERTZ = (2000.0, 4000.0, 6000.0, 8000.0, 10000.0, 12000.0)
 
 
@@ -90,10 +92,10 @@ class BandSplitConfig:
 
 @dataclass(frozen=True)
 class Gains:
-    """Per-bin gains, [time, batch, bins] each; `copies` [shifts, time, batch, bins]."""
+    """Per-bin gains: `masks` [2, frames, bins], what is taken as noise and as reverberation; `copies` [shifts, frames,
+    bins]."""
 
-    noise: Tensor
-    reverberation: Tensor
+    masks: Tensor
     copies: Tensor
 
 
@@ -108,7 +110,7 @@ def mask_of(share: Tensor, training: bool) -> Tensor:
 
 
 class BandEncoder(nn.Module):
-    """Features [time, batch, bins, features] to [bands, time, batch, channels]: one matrix a band."""
+    """Features [features, time, batch, bins] to [bands * frames, channels]: one matrix a band."""
 
     def __init__(self, layout: BandLayout, channels: int) -> None:
         super().__init__()
@@ -122,96 +124,99 @@ class BandEncoder(nn.Module):
         self.bias = nn.Parameter(0.1 * torch.randn(layout.bands, 1, channels))
 
     def forward(self, features: Tensor) -> Tensor:
-        time, batch = features.shape[:2]
-        bands = []
-        groups = features.split([group.count * group.width for group in self.layout.groups], dim=2)
+        frames = features.shape[1] * features.shape[2]
+        groups = features.permute(1, 2, 3, 0).split([group.count * group.width for group in self.layout.groups], dim=2)
         biases = self.bias.split([group.count for group in self.layout.groups])
-        for group, weight, bias, part in zip(self.layout.groups, self.weights, biases, groups, strict=True):
-            rows = part.reshape(time * batch, group.count, group.width * FEATURES_PER_BIN)
-            bands.append(torch.bmm(rows.transpose(0, 1), weight) + bias)
-        return torch.cat(bands).reshape(self.layout.bands, time, batch, -1)
+        # The bias is added to each group, as LiteRT's converter fails on products that are joined at once.
+        bands = [
+            torch.bmm(swapped(part.reshape(frames, group.count, group.width * FEATURES_PER_BIN)), weight) + bias
+            for group, weight, bias, part in zip(self.layout.groups, self.weights, biases, groups, strict=True)
+        ]
+        return torch.cat(bands).flatten(0, 1)
 
 
 class BandDecoder(nn.Module):
-    """[bands, time, batch, channels] to [outputs, time, batch, bins]: one matrix a band."""
+    """[bands * frames, channels] to [outputs, frames, bins]: one matrix a band, all outputs of a bin side by side."""
 
     def __init__(self, layout: BandLayout, channels: int, bias: Tensor) -> None:
         super().__init__()
         self.layout = layout
         self.outputs = bias.shape[0]
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(g.count, channels, self.outputs * g.width) * 0.3 / math.sqrt(channels))
+            nn.Parameter(torch.randn(g.count, channels, g.width * self.outputs) * 0.3 / math.sqrt(channels))
             for g in layout.groups
         )
-        self.bias = nn.Parameter(bias.reshape(-1, 1, 1, 1).repeat(1, 1, 1, layout.bins))
+        self.bias = nn.Parameter(bias.reshape(-1, 1, 1).repeat(1, 1, layout.bins))
 
     def forward(self, x: Tensor) -> Tensor:
-        time, batch = x.shape[1:3]
-        bins = []
-        groups = x.flatten(1, 2).split([group.count for group in self.layout.groups])
-        for group, weight, part in zip(self.layout.groups, self.weights, groups, strict=True):
-            out = torch.bmm(part, weight).reshape(group.count, time * batch, self.outputs, group.width)
-            bins.append(out.permute(2, 1, 0, 3).reshape(self.outputs, time, batch, group.count * group.width))
-        return torch.cat(bins, dim=3) + self.bias
+        bands = x.unflatten(0, (self.layout.bands, -1))
+        frames = bands.shape[1]
+        groups = bands.split([group.count for group in self.layout.groups])
+        bins = [
+            swapped(torch.bmm(part, weight)).reshape(frames, group.count * group.width, self.outputs)
+            for group, weight, part in zip(self.layout.groups, self.weights, groups, strict=True)
+        ]
+        return torch.cat(bins, dim=1).permute(2, 0, 1).contiguous() + self.bias
 
 
 class BinMixing(nn.Module):
     """A two-layer network of each bin's own features and its band's channels, the same for every bin of a band.
 
     Bands know what is going on, only the bin itself knows whether a partial stands in it: a Wiener filter's rule, whose
-    threshold the band sets. [time, batch, bins, features] and [bands, time, batch, channels] to
-    [time, batch, bins, masks].
+    threshold the band sets. [features, time, batch, bins] and [bands * frames, channels] to [outputs, frames, bins].
     """
+
+    band_of_bin: Tensor
 
     def __init__(self, layout: BandLayout, channels: int, hidden: int, outputs: int) -> None:
         super().__init__()
         self.layout = layout
-        self.own = nn.Parameter(torch.randn(FEATURES_PER_BIN, hidden) * 0.5 / math.sqrt(FEATURES_PER_BIN))
+        self.own = nn.Parameter(torch.randn(hidden, FEATURES_PER_BIN) * 0.5 / math.sqrt(FEATURES_PER_BIN))
         self.context = nn.Parameter(torch.randn(layout.bands, channels, hidden) * 0.3 / math.sqrt(channels))
         self.bias = nn.Parameter(torch.zeros(layout.bands, 1, hidden))
-        self.out = nn.Parameter(torch.zeros(hidden, outputs))  # at the start bands alone decide
+        self.out = nn.Parameter(torch.zeros(outputs, hidden))  # at the start bands alone decide
+        widths = torch.tensor([group.width for group in layout.groups for _ in range(group.count)])
+        # A product with ones and zeros brings what a band knows to its bins: cheaper than a sum for each group.
+        band_of_bin = torch.eye(layout.bands).repeat_interleave(widths, dim=1)
+        self.register_buffer("band_of_bin", band_of_bin, persistent=False)
 
     def forward(self, features: Tensor, x: Tensor) -> Tensor:
-        time, batch = features.shape[:2]
-        context = torch.bmm(x.flatten(1, 2), self.context) + self.bias
-        bins = []
-        contexts = context.split([group.count for group in self.layout.groups])
-        groups = features.split([group.count * group.width for group in self.layout.groups], dim=2)
-        for group, band, part in zip(self.layout.groups, contexts, groups, strict=True):
-            own = part.reshape(time * batch, group.count, group.width, FEATURES_PER_BIN) @ self.own
-            hidden = functional.silu(own + band.transpose(0, 1).unsqueeze(2))
-            bins.append((hidden @ self.out).reshape(time, batch, group.count * group.width, -1))
-        return torch.cat(bins, dim=2)
+        context = torch.bmm(x.unflatten(0, (self.layout.bands, -1)), self.context) + self.bias
+        frames, hidden = context.shape[1:]
+        of_bins = (context.flatten(1).transpose(0, 1) @ self.band_of_bin).reshape(frames, hidden, -1)
+        own = self.own.expand(frames, -1, -1)
+        mixed = functional.silu(torch.baddbmm(of_bins, own, swapped(features.flatten(1, 2))))
+        return swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed))
 
 
 class TimeMixing(nn.Module):
-    """A two-tap causal convolution, then a gated linear recurrence, per band. State [bands, batch, 2 channels]."""
+    """A two-tap causal convolution, then a gated linear recurrence, per band: [bands * frames, channels].
 
-    def __init__(self, channels: int, frames_per_second: float) -> None:
+    The state is the recurrence's memory and the frame before, [bands * batch, channels] each. What a frame itself
+    weighs in the convolution is left to the norm.
+    """
+
+    def __init__(self, bands: int, channels: int, frames_per_second: float) -> None:
         super().__init__()
-        self.channels = channels
+        self.bands = bands
         self.norm = nn.LayerNorm(channels)
-        self.now = nn.Parameter(torch.ones(channels))
         self.before = nn.Parameter(torch.zeros(channels))
-        self.project = nn.Linear(channels, 3 * channels)
-        self.out = nn.Linear(channels, channels)
+        self.update, self.candidate, self.gate, self.out = (nn.Linear(channels, channels) for _ in range(4))
         memories = torch.logspace(math.log10(SHORTEST_MEMORY_SECONDS), math.log10(LONGEST_MEMORY_SECONDS), channels)
         update = 1.0 - torch.exp(-1.0 / (memories * frames_per_second))
         with torch.no_grad():
-            self.project.bias[:channels] = torch.logit(update)
+            self.update.bias.copy_(torch.logit(update))
 
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, memory: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         y = self.norm(x)
-        held, last = state[..., : self.channels], state[..., self.channels :]
-        shifted = last.unsqueeze(1) if y.shape[1] == 1 else torch.cat([last.unsqueeze(1), y[:, :-1]], dim=1)
-        update, candidate, gate = self.project(y * self.now + shifted * self.before).chunk(3, dim=-1)
-        update = torch.sigmoid(update)
-        states = linear_recurrence(1.0 - update, update * candidate, held)
-        return x + self.out(states * functional.silu(gate)), torch.cat([states[:, -1:], y[:, -1:]], dim=-1).squeeze(1)
+        taken = y + delayed(y, last, self.bands) * self.before
+        states = gated_recurrence(torch.sigmoid(self.update(taken)), self.candidate(taken), memory, self.bands)
+        mixed = x + self.out(states * functional.silu(self.gate(taken)))
+        return mixed, latest(states, memory, self.bands), latest(y, last, self.bands)
 
 
 class BandMixing(nn.Module):
-    """A two-layer network across bands, the same for every channel."""
+    """A two-layer network across bands, the same for every channel: [bands * frames, channels]."""
 
     def __init__(self, bands: int, channels: int, hidden: int) -> None:
         super().__init__()
@@ -220,25 +225,26 @@ class BandMixing(nn.Module):
         self.narrow = nn.Parameter(torch.randn(bands, hidden) * 0.3 / math.sqrt(hidden))
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = functional.silu(self.widen @ self.norm(x).flatten(1))
+        bands = self.narrow.shape[0]
+        hidden = functional.silu(self.widen @ self.norm(x).reshape(bands, -1))
         mixed: Tensor = self.narrow @ hidden
         return x + mixed.reshape(x.shape)
 
 
 class ChannelMixing(nn.Module):
     """A gated two-layer network across channels (GLU with SiLU: Shazeer 2020, arXiv 2002.05202), the same for every
-    band.
+    band: [bands * frames, channels].
     """
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(channels)
-        self.widen = nn.Linear(channels, 2 * hidden)
+        self.value, self.gate = nn.Linear(channels, hidden), nn.Linear(channels, hidden)
         self.narrow = nn.Linear(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        value, gate = self.widen(self.norm(x)).chunk(2, dim=-1)
-        mixed: Tensor = self.narrow(value * functional.silu(gate))
+        y = self.norm(x)
+        mixed: Tensor = self.narrow(self.value(y) * functional.silu(self.gate(y)))
         return x + mixed
 
 
@@ -247,14 +253,14 @@ class Block(nn.Module):
 
     def __init__(self, config: BandSplitConfig, bands: int) -> None:
         super().__init__()
-        self.time = TimeMixing(config.channels, config.sample_rate / config.hop)
+        self.time = TimeMixing(bands, config.channels, config.sample_rate / config.hop)
         self.band = BandMixing(bands, config.channels, config.band_hidden)
         self.channel = ChannelMixing(config.channels, config.channel_hidden)
 
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        x, state = self.time(x, state)
+    def forward(self, x: Tensor, memory: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, memory, last = self.time(x, memory, last)
         mixed: Tensor = self.channel(self.band(x))
-        return mixed, state
+        return mixed, memory, last
 
 
 def equivalent_rectangular_bandwidth(hertz: Tensor) -> Tensor:
@@ -294,97 +300,103 @@ class BandSplitGenerator(nn.Module):
         """What an unscaled DFT is multiplied by before `step`."""
         return MAGNITUDE_SCALE / float(self.window.sum())
 
-    def state_shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the states for a batch of one, in the order in which `step` takes them."""
-        block = (self.layout.bands, 1, 2 * self.config.channels)
-        return [(1, self.features.state_size), *[block] * self.config.blocks]
+    def state_shapes(self, batch: int = 1) -> list[tuple[int, ...]]:
+        """Shapes of the states, in the order in which `step` takes them: of the features, then each block's memory,
+        then each block's last frame."""
+        of_blocks = [(self.layout.bands * batch, self.config.channels)] * self.config.blocks
+        return [*self.features.state_shapes(batch), *of_blocks, *of_blocks]
+
+    def parted(self, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """States of the features, memories of the blocks, last frames of the blocks."""
+        blocks = self.config.blocks
+        return states[: -2 * blocks], states[-2 * blocks : -blocks], states[-blocks:]
 
     def initial_states(self, batch: int) -> list[Tensor]:
         """States before the first frame: zeros."""
-        device = self.window.device
-        block = (self.layout.bands, batch, 2 * self.config.channels)
-        return [
-            torch.zeros(batch, self.features.state_size, device=device),
-            *[torch.zeros(block, device=device) for _ in self.blocks],
-        ]
+        return [torch.zeros(shape, device=self.window.device) for shape in self.state_shapes(batch)]
 
-    def gains(self, magnitudes: Tensor, states: list[Tensor]) -> tuple[Gains, list[Tensor]]:
-        """Gains for scaled magnitudes [time, batch, bins], and the states after them."""
-        features, empty, feature_state = self.features(torch.log(magnitudes + MAGNITUDE_FLOOR), states[0])
+    def gains(self, logs: Tensor, states: list[Tensor]) -> tuple[Gains, list[Tensor]]:
+        """Gains for the logarithms of scaled magnitudes [1, time, batch, bins], and the states after them."""
+        statistics, memories, lasts = self.parted(states)
+        features, empty, statistics = self.features(logs, statistics)
         x = self.encoder(features)
-        next_states = [feature_state]
-        for block, state in zip(self.blocks, states[1:], strict=True):
-            x, state = block(x, state)
-            next_states.append(state)
-        return self.decide(x, features, empty), next_states
+        next_memories, next_lasts = [], []
+        for block, memory, last in zip(self.blocks, memories, lasts, strict=True):
+            x, memory, last = block(x, memory, last)
+            next_memories.append(memory)
+            next_lasts.append(last)
+        return self.decide(x, features, empty), [*statistics, *next_memories, *next_lasts]
 
     def decide(self, x: Tensor, features: Tensor, empty: Tensor) -> Gains:
-        """Gains by what the blocks made of the bands, x [bands, time, batch, channels], and by each bin's features
-        [time, batch, bins, features] and emptiness [time, batch, bins]."""
+        """Gains by what the blocks made of the bands, x [bands * frames, channels], and by each bin's features
+        [features, time, batch, bins] and emptiness [1, time, batch, bins]."""
         x = self.norm(x)
-        outputs = self.decoder(x)
-        masks, copies = outputs.split([MASKS_PER_BIN, len(self.config.copy_shifts)])
-        noise_logit, reverberation_logit = (masks + self.bin_mixing(features, x).permute(3, 0, 1, 2)).unbind()
+        masks, copies = self.decoder(x).split([MASKS_PER_BIN, len(self.config.copy_shifts)])
+        logits = masks + self.bin_mixing(features, x)
         # softmax over (noise, reverberation, kept) with the last logit zero, written out: few and common operators
-        noise = torch.exp(noise_logit.clamp_max(LARGEST_LOGIT))
-        reverberation = torch.exp(reverberation_logit.clamp_max(LARGEST_LOGIT))
-        total = 1.0 + noise + reverberation
-        return Gains(
-            noise=mask_of(noise / total, self.training),
-            reverberation=mask_of(reverberation / total, self.training),
-            copies=empty * torch.relu(LARGEST_COPY_GAIN * torch.sigmoid(copies) - COPY_DEAD_ZONE),
-        )
+        exponentials = torch.exp(logits.clamp_max(LARGEST_LOGIT))
+        noise, reverberation = exponentials.split(1)
+        shares = exponentials / (1.0 + noise + reverberation)
+        copies = torch.relu(LARGEST_COPY_GAIN * torch.sigmoid(copies) - COPY_DEAD_ZONE)
+        return Gains(masks=mask_of(shares, self.training), copies=empty.flatten(1, 2) * copies)
 
-    def change(self, gains: Gains, real: Tensor, imaginary: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
-        """What `gains` add to scaled bins [batch, channels, time, bins] under `controls` [batch, time, 3]."""
-        denoise, dereverb, extend = (controls.transpose(0, 1)[..., i : i + 1] for i in range(3))
-        kept = 1.0 - gains.noise - gains.reverberation
-        own = (-(denoise * gains.noise + dereverb * gains.reverberation)).transpose(0, 1).unsqueeze(1)
-        kept = kept.transpose(0, 1).unsqueeze(1)  # [batch, 1, time, bins]
-        copies = (extend * gains.copies).transpose(1, 2)  # [shifts, batch, time, bins]
-        changes = []
-        for part in (real, imaginary):
-            change, source = own * part, kept * part
-            for gain, shift in zip(copies.unbind(), self.config.copy_shifts, strict=True):
-                change = change + gain.unsqueeze(1) * functional.pad(source[..., :-shift], (shift, 0))
-            changes.append(change)
-        return changes[0], changes[1]
+    def change(self, gains: Gains, spectrum: Tensor, controls: Tensor) -> Tensor:
+        """What `gains` add to a scaled `spectrum` [2, channels, frames, bins] under `controls` [3, frames, 1]."""
+        denoise, dereverb, extend = controls.split(1)
+        noise, reverberation = gains.masks.split(1)
+        change: Tensor = -(denoise * noise + dereverb * reverberation) * spectrum
+        kept = (1.0 - noise - reverberation) * spectrum
+        reach = max(self.config.copy_shifts, default=0)
+        padded = functional.pad(kept, (reach, 0))
+        for gain, shift in zip(each(extend * gains.copies), self.config.copy_shifts, strict=True):
+            change = change + gain * padded[..., reach - shift : reach - shift + self.config.bins]
+        return change
 
-    def step(
-        self, real: Tensor, imaginary: Tensor, controls: Tensor, states: list[Tensor]
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The change to scaled bins [batch, channels, time, bins] under `controls` [batch, time, 3], and the next
-        states.
+    def logs(self, spectrum: Tensor, batch: int) -> Tensor:
+        """Logarithms of the magnitudes, in the mean over channels, of a scaled spectrum [2, channels, frames, bins]:
+        [1, time, batch, bins]."""
+        magnitudes = magnitude(spectrum)
+        if magnitudes.shape[1] > 1:
+            magnitudes = magnitudes.mean(dim=1, keepdim=True)
+        return torch.log(magnitudes + MAGNITUDE_FLOOR).reshape(1, -1, batch, self.config.bins)
+
+    def step(self, spectrum: Tensor, controls: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The change to a scaled `spectrum` [2, channels, frames, bins], real and imaginary parts of frames in the
+        order of time, then of the batch, under `controls` [3, frames, 1]; and the next states.
         """
-        magnitudes = magnitude(real, imaginary).mean(dim=1).transpose(0, 1)
-        gains, next_states = self.gains(magnitudes, states)
-        return *self.change(gains, real, imaginary, controls), next_states
+        batch = states[0].shape[2]
+        gains, next_states = self.gains(self.logs(spectrum, batch), states)
+        return self.change(gains, spectrum, controls), next_states
 
     def forward(self, audio: Tensor, controls: Tensor) -> Tensor:
         """Enhance whole clips: audio [batch, channels, samples], controls [batch, 3] or per hop [batch, hops, 3].
 
         Returns [batch, channels, samples] without delay.
         """
-        real, imaginary = self.analysed(audio)
-        controls = self.per_hop(controls, real.shape[2])
-        real, imaginary, _ = self.step(real, imaginary, controls, self.initial_states(audio.shape[0]))
-        return audio + self.synthesised(real, imaginary, audio.shape[-1])
+        spectrum = self.analysed(audio)
+        change, _ = self.step(spectrum, self.per_frame(controls, audio), self.initial_states(audio.shape[0]))
+        return self.changed(audio, change)
 
-    def analysed(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Scaled bins [batch, channels, hops, bins] of audio [batch, channels, samples]; one hop more than the clip
-        fills, as the last hop comes out one later."""
-        hop, samples = self.config.hop, audio.shape[-1]
-        hops = -(-samples // hop) + 1
-        real, imaginary = analysis(functional.pad(audio, (0, hops * hop - samples)), self.window)
-        return real * self.spectrum_scale, imaginary * self.spectrum_scale
+    def hops(self, audio: Tensor) -> int:
+        """One more than a clip fills, as the last hop comes out one later."""
+        return -(-audio.shape[-1] // self.config.hop) + 1
 
-    def per_hop(self, controls: Tensor, hops: int) -> Tensor:
-        """Controls [batch, 3] or [batch, fewer hops, 3] as [batch, hops, 3], the last ones going on."""
-        if controls.ndim == 2:
-            return controls.unsqueeze(1).expand(-1, hops, -1)
-        return functional.pad(controls, (0, 0, 0, hops - controls.shape[1]), mode="replicate")
+    def analysed(self, audio: Tensor) -> Tensor:
+        """Scaled spectrum [2, channels, frames, bins] of audio [batch, channels, samples]."""
+        samples = self.hops(audio) * self.config.hop
+        parts = torch.stack(analysis(functional.pad(audio, (0, samples - audio.shape[-1])), self.window))
+        return (parts * self.spectrum_scale).permute(0, 2, 3, 1, 4).flatten(2, 3)
 
-    def synthesised(self, real: Tensor, imaginary: Tensor, samples: int) -> Tensor:
-        """Audio [batch, channels, samples] of scaled bins, without delay."""
-        scale, hop = self.spectrum_scale, self.config.hop
-        return synthesis(real / scale, imaginary / scale, self.window)[..., hop : hop + samples]
+    def per_frame(self, controls: Tensor, audio: Tensor) -> Tensor:
+        """Controls [batch, 3] or [batch, fewer hops, 3] for each frame of `audio`, the last ones going on:
+        [3, frames, 1]."""
+        controls = controls.reshape(len(controls), -1, CONTROLS)
+        missing = self.hops(audio) - controls.shape[1]
+        held = functional.pad(controls, (0, 0, 0, missing), mode="replicate")
+        return held.permute(2, 1, 0).reshape(CONTROLS, -1, 1)
+
+    def changed(self, audio: Tensor, change: Tensor) -> Tensor:
+        """Audio [batch, channels, samples] with a change to its scaled spectrum [2, channels, frames, bins]."""
+        real, imaginary = (change / self.spectrum_scale).unflatten(2, (-1, len(audio))).permute(0, 3, 1, 2, 4)
+        hop = self.config.hop
+        return audio + synthesis(real, imaginary, self.window)[..., hop : hop + audio.shape[-1]]

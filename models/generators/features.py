@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.generators.axes import each
+
 FEATURES_PER_BIN = 7
-STATISTICS_PER_BIN = 5
 # A full-scale sine reads |X| = MAGNITUDE_SCALE / 2, the floor is -140 dB below full scale: a band that was never
 # recorded must look different from a quiet one. Both ends lie inside half precision's range, as `magnitude` squares
 # neither.
@@ -40,19 +41,23 @@ PEAK_FALL_DB_PER_SECOND = 3.0
 # 16-bit rounding lies at -128 dB a bin, the quietest highs of a normal recording peak above -106 dB.
 EMPTY_DB = -118.0
 FILLED_DB = -106.0
+SILENCED_FRAMES = 2.0
+HALF_A_FRAME = 0.5  # a count that goes from 0 to 1 in less than a frame: few delegates take a clamp to exactly 0 to 1
 MINIMUM_START = 8.0  # above any log magnitude, so that the first frame sets the minimum
 
 
-def magnitude(real: Tensor, imaginary: Tensor) -> Tensor:
-    """|real + i imaginary| without squaring either part, so that quiet bins survive half precision."""
-    larger = torch.maximum(real.abs(), imaginary.abs())
-    ratio = torch.minimum(real.abs(), imaginary.abs()) / larger.clamp_min(MAGNITUDE_FLOOR)
+def magnitude(spectrum: Tensor) -> Tensor:
+    """[1, ...]: the size of complex numbers [2, ...], real and imaginary parts; squares neither, so that quiet bins
+    survive half precision."""
+    real, imaginary = spectrum.abs().split(1)
+    larger = torch.maximum(real, imaginary)
+    ratio = torch.minimum(real, imaginary) / larger.clamp_min(MAGNITUDE_FLOOR)
     return larger * torch.sqrt(1.0 + ratio * ratio)
 
 
-def between_zero_and_one(x: Tensor) -> Tensor:
-    """x clamped to 0 to 1, by operators that every delegate takes."""
-    return 1.0 - torch.relu(1.0 - torch.relu(x))
+def share_of(x: Tensor, whole: float) -> Tensor:
+    """How much of `whole` x makes up, 0 to 1."""
+    return x.clamp(0.0, whole) / whole
 
 
 def smoothed(logs: Tensor, width: int) -> Tensor:
@@ -72,82 +77,76 @@ def cut_off(peaks: Tensor, emptiness: Tensor, bin_hertz: float) -> Tensor:
     [..., bins], `bin_hertz` apart: the fall into what is empty, less the fall just before it.
     """
     width, last = round(CLIFF_HZ / bin_hertz), min(round(HIGHEST_CLIFF_HZ / bin_hertz), peaks.shape[-1])
-    levels = smoothed(peaks, 2 * round(CLIFF_SMOOTHING_HZ / bin_hertz / 2) + 1)
+    reach = round(CLIFF_SMOOTHING_HZ / bin_hertz / 2)
+    levels = smoothed(peaks[..., : last + reach], 2 * reach + 1)
     before, edge, after = (levels[..., start : last + start - 2 * width] for start in (0, width, 2 * width))
     bend = (edge - after) - torch.relu(before - edge)
     steepest = (bend * emptiness[..., 2 * width : last]).amax(dim=-1, keepdim=True)
     first = NATURAL_BEND_DB * NEPERS_PER_DB
-    return between_zero_and_one((steepest - first) / (CUT_BEND_DB * NEPERS_PER_DB - first))
+    return share_of(steepest - first, CUT_BEND_DB * NEPERS_PER_DB - first)
 
 
 class StationarityFeatures(nn.Module):
-    """Log magnitudes [time, batch, bins] to features [time, batch, bins, 7], with the state of the running statistics.
+    """Log magnitudes [1, time, batch, bins] to features [7, time, batch, bins], with the running statistics as state.
 
-    The features, in nepers: the log magnitude above the running level, above the leaky minimum and above the long mean;
-    the short mean above the leaky minimum; the log magnitude above the slow minimum; log magnitude and short mean above
-    their neighbourhoods. Also tells how empty each bin has been of late, in a recording that was cut off, 0 to 1:
-    [time, batch, bins].
+    The features, in nepers: the log magnitude above the running level; log magnitude and short mean above the leaky
+    minimum; the log magnitude above the long mean and above the slow minimum; log magnitude and short mean above their
+    neighbourhoods. Also tells how empty each bin has been of late, in a recording that was cut off, 0 to 1:
+    [1, time, batch, bins].
 
-    The state is [batch, 1 + 1 + 5 bins]: frames seen (capped), running level, then per bin the short mean, the leaky
-    minimum and the slow minimum (less their start value), the long mean and the leaky peak (above the floor); all zero
-    at the start.
+    The state is a list of what has an axis for the statistics first, all zero at the start: frames seen (capped)
+    [1, 1, batch, 1]; the short and the long mean [2, 1, batch, bins]; the leaky and the slow minimum (less their start
+    value) [2, 1, batch, bins]; the leaky peak (above the floor) [1, 1, batch, bins].
     """
 
     level_weights: Tensor
     one: Tensor
+    slowest_rates: Tensor
+    rises: Tensor
 
     def __init__(self, bins: int, bin_hertz: float, frames_per_second: float, level_weights: Tensor) -> None:
         super().__init__()
         self.bins = bins
         self.bin_hertz = bin_hertz
-        self.short_rate = 1.0 - math.exp(-1.0 / (SHORT_SECONDS * frames_per_second))
-        self.long_rate = 1.0 - math.exp(-1.0 / (LONG_SECONDS * frames_per_second))
+        rates = [1.0 - math.exp(-1.0 / (seconds * frames_per_second)) for seconds in (SHORT_SECONDS, LONG_SECONDS)]
+        self.most_frames = 1.0 / rates[1]  # by then both means have their slowest rate
         self.fall = PEAK_FALL_DB_PER_SECOND * NEPERS_PER_DB / frames_per_second
-        self.rise = MINIMUM_RISE_DB_PER_SECOND * NEPERS_PER_DB / frames_per_second
-        self.slow_rise = SLOW_MINIMUM_RISE_DB_PER_SECOND * NEPERS_PER_DB / frames_per_second
+        rises = torch.tensor([MINIMUM_RISE_DB_PER_SECOND, SLOW_MINIMUM_RISE_DB_PER_SECOND]).reshape(-1, 1, 1, 1)
         self.register_buffer("level_weights", level_weights, persistent=False)
+        self.register_buffer("slowest_rates", torch.tensor(rates).reshape(-1, 1, 1, 1), persistent=False)
+        self.register_buffer("rises", rises * NEPERS_PER_DB / frames_per_second, persistent=False)
         # A tensor, for a reciprocal in CoreML adds 1e-4 below the line, where a division does not.
-        self.register_buffer("one", torch.ones(1, 1), persistent=False)
+        self.register_buffer("one", torch.ones(1, 1, 1, 1), persistent=False)
 
-    @property
-    def state_size(self) -> int:
-        return 2 + STATISTICS_PER_BIN * self.bins
+    def state_shapes(self, batch: int) -> list[tuple[int, ...]]:
+        """Shapes of the state's parts."""
+        return [(1, 1, batch, 1), (2, 1, batch, self.bins), (2, 1, batch, self.bins), (1, 1, batch, self.bins)]
 
     @torch.no_grad()
-    def forward(self, logs: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        bins = self.bins
-        # Three axes, as delegates slice no fewer.
-        parts = state.unsqueeze(1).split([1, 1, *[bins] * STATISTICS_PER_BIN], dim=2)
-        seen, level, short, minimum, slow_minimum, mean, peak = (part.squeeze(1) for part in parts)
-        weighted = (logs * self.level_weights).sum(dim=-1, keepdim=True)
-        floor = math.log(MAGNITUDE_FLOOR)
-        filled = math.log(MAGNITUDE_SCALE) + FILLED_DB * NEPERS_PER_DB - floor
-        range_to_empty = (FILLED_DB - EMPTY_DB) * NEPERS_PER_DB
-        shorts, steps, peaks, emptiness = [], [], [], []
-        for log, weighted_log in zip(logs.unbind(), weighted.unbind(), strict=True):
-            first_rate = self.one / (seen + 1.0)  # a plain mean until the exponential one has enough to go on
-            short = short + (log - short) * first_rate.clamp_min(self.short_rate)
-            long_rate = first_rate.clamp_min(self.long_rate)
-            mean = mean + (log - mean) * long_rate
-            level = level + (weighted_log - level) * long_rate
-            minimum = torch.minimum(short - MINIMUM_START, minimum + self.rise)
-            slow_minimum = torch.minimum(short - MINIMUM_START, slow_minimum + self.slow_rise)
-            # The cut at the start of a recording splatters over all bins of its first two frames: those say nothing.
-            heard = between_zero_and_one(seen - 1.0)
-            peak = torch.maximum(heard * (log - floor), peak - self.fall)
-            peaks.append(peak)
-            emptiness.append(heard * between_zero_and_one((filled - peak) / range_to_empty))
-            seen = (seen + 1.0).clamp_max(1.0 / self.long_rate)
-            floor_now, slow_floor = minimum + MINIMUM_START, slow_minimum + MINIMUM_START
-            shorts.append(short)
-            steps.append(
-                torch.stack([log - level, log - floor_now, log - mean, short - floor_now, log - slow_floor], dim=-1)
-            )
-        # In two parts with an axis between, which converters do not join: XNNPACK takes at most five tensors at once.
-        first = torch.cat([seen, level, short], dim=-1).unsqueeze(1)
-        second = torch.cat([minimum, slow_minimum, mean, peak], dim=-1).unsqueeze(1)
-        state = torch.cat([first, second], dim=2).squeeze(1)
-        outstanding = torch.stack([standing_out(logs), standing_out(torch.stack(shorts))], dim=-1)
-        empty = torch.stack(emptiness)
-        missing = empty * cut_off(torch.stack(peaks), empty, self.bin_hertz)
-        return torch.cat([torch.stack(steps), outstanding], dim=-1), missing, state
+    def forward(self, logs: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        seen, means, minima, peak = state
+        frames = seen + torch.arange(1, logs.shape[1] + 1, dtype=seen.dtype, device=seen.device).reshape(1, -1, 1, 1)
+        rates = self.one / frames  # a plain mean until the exponential one has enough to go on
+        # The cut at the start of a recording splatters over all bins of its first two frames: those say nothing.
+        heard = share_of(frames - (SILENCED_FRAMES + HALF_A_FRAME), HALF_A_FRAME)
+        heights = heard * (logs - math.log(MAGNITUDE_FLOOR))
+        ceilings = minima + (self.rises + MINIMUM_START)
+        found: list[tuple[Tensor, ...]] = []
+        for log, rate, height in zip(*(each(values, 1) for values in (logs, rates, heights)), strict=True):
+            means = means + (log - means) * torch.maximum(rate, self.slowest_rates)
+            short, mean = means.split(1)
+            floors = torch.minimum(short, ceilings)
+            ceilings = floors + self.rises
+            peak = torch.maximum(height, peak - self.fall)
+            found.append((short, mean, floors, peak))
+        shorts, long_means, both_floors, peaks = (torch.cat(values, dim=1) for values in zip(*found, strict=True))
+        floor, slow_floor = both_floors.split(1)
+        both = torch.cat([logs, shorts])
+        # The mean over bins of the means over time is the mean over time of the level.
+        level = (long_means * self.level_weights).sum(dim=-1, keepdim=True)
+        features = [logs - level, both - floor, logs - long_means, logs - slow_floor, standing_out(both)]
+        filled = math.log(MAGNITUDE_SCALE) + FILLED_DB * NEPERS_PER_DB - math.log(MAGNITUDE_FLOOR)
+        empty = heard * share_of(filled - peaks, (FILLED_DB - EMPTY_DB) * NEPERS_PER_DB)
+        missing = empty * cut_off(peaks, empty, self.bin_hertz)
+        state = [frames[:, -1:].clamp_max(self.most_frames), means, floors - MINIMUM_START, peak]
+        return torch.cat(features), missing, state

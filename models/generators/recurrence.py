@@ -1,7 +1,10 @@
-"""The gated linear recurrence h[t] = a[t] h[t-1] + b[t], over the second axis.
+"""The gated linear recurrence h[t] = h[t-1] + u[t] (c[t] - h[t-1]), and frames in order of time.
 
-It is the recurrence of minGRU (Feng et al. 2024, "Were RNNs All We Needed?", arXiv 2410.01201): a and b do not depend
+It is the recurrence of minGRU (Feng et al. 2024, "Were RNNs All We Needed?", arXiv 2410.01201): u and c do not depend
 on h, so that training needs no back-propagation through matrix products in time.
+
+What happens over time is [bands * time * batch, channels], rows in that order, with [bands * batch, channels] before
+the first frame. Where there is but one frame, as in the exported graph, both have one shape and nothing need move.
 """
 
 from __future__ import annotations
@@ -14,39 +17,55 @@ from torch import Tensor
 
 class _Recurrence(torch.autograd.Function):
     """Forward and backward as one loop each: autograd's own graph over thousands of tiny nodes costs more than the
-    work.
+    work. [bands, time, ...], and `start` [bands, ...].
     """
 
     @staticmethod
-    def forward(ctx: Any, decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
-        states = torch.empty_like(drive)
+    def forward(ctx: Any, update: Tensor, candidate: Tensor, start: Tensor) -> Tensor:
+        states = torch.empty_like(candidate)
         state = start
-        for t in range(drive.shape[1]):
-            state = torch.addcmul(drive[:, t], decay[:, t], state, out=states[:, t])
-        ctx.save_for_backward(decay, states, start)
+        for t in range(candidate.shape[1]):
+            state = torch.lerp(state, candidate[:, t], update[:, t], out=states[:, t])
+        ctx.save_for_backward(update, candidate, states, start)
         return states
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        decay, states, start = ctx.saved_tensors
+        update, candidate, states, start = ctx.saved_tensors
         gradient = gradients[0]
-        drive_gradient = torch.empty_like(gradient)
-        steps = gradient.shape[1]
-        drive_gradient[:, -1] = gradient[:, -1]
-        for t in range(steps - 2, -1, -1):
-            torch.addcmul(gradient[:, t], decay[:, t + 1], drive_gradient[:, t + 1], out=drive_gradient[:, t])
+        decay = 1.0 - update
+        of_state = torch.empty_like(gradient)
+        of_state[:, -1] = gradient[:, -1]
+        for t in range(gradient.shape[1] - 2, -1, -1):
+            torch.addcmul(gradient[:, t], decay[:, t + 1], of_state[:, t + 1], out=of_state[:, t])
         earlier = torch.cat([start.unsqueeze(1), states[:, :-1]], dim=1)
-        return drive_gradient * earlier, drive_gradient, decay[:, 0] * drive_gradient[:, 0]
+        return of_state * (candidate - earlier), of_state * update, decay[:, 0] * of_state[:, 0]
 
 
-def linear_recurrence(decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
-    """All states of h[t] = decay[t] h[t-1] + drive[t].
+def _timed(x: Tensor, start: Tensor, bands: int) -> Tensor:
+    """[bands, time, batch * channels]."""
+    return x.reshape(bands, -1, start.numel() // bands)
 
-    `decay`, `drive`: [bands, time, ...]; `start`: [bands, ...], h before the first step. Returns [bands, time, ...].
-    """
-    if drive.shape[1] == 1:  # the exported graph: one step, plain operators
-        return drive + decay * start.unsqueeze(1)
+
+def gated_recurrence(update: Tensor, candidate: Tensor, start: Tensor, bands: int) -> Tensor:
+    """All states of h[t] = h[t-1] + update[t] (candidate[t] - h[t-1]); `start`: h before the first frame."""
+    if candidate.shape == start.shape:
+        return start + update * (candidate - start)
     # Under autocast, too, at least float32: 8 bits of mantissa cannot tell a decay near one from one.
-    exact = torch.promote_types(drive.dtype, torch.float32)
-    result: Tensor = _Recurrence.apply(decay.to(exact), drive.to(exact), start.to(exact))
-    return result
+    exact = torch.promote_types(candidate.dtype, torch.float32)
+    timed = [_timed(given, start, bands).to(exact) for given in (update, candidate)]
+    states: Tensor = _Recurrence.apply(*timed, start.reshape(bands, -1).to(exact))
+    return states.reshape(candidate.shape)
+
+
+def delayed(x: Tensor, start: Tensor, bands: int) -> Tensor:
+    """x one frame later; `start`: the frame before the first."""
+    if x.shape == start.shape:
+        return start
+    first = start.reshape(bands, 1, -1)
+    return torch.cat([first, _timed(x, start, bands)[:, :-1]], dim=1).reshape(x.shape)
+
+
+def latest(x: Tensor, start: Tensor, bands: int) -> Tensor:
+    """The last frame of x; `start`: one of its shape."""
+    return x if x.shape == start.shape else _timed(x, start, bands)[:, -1].reshape(start.shape)

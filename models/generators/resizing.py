@@ -47,13 +47,12 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
         rows = state[name].unflatten(1, (before.width, FEATURES_PER_BIN))
         state[name] = _nearest(rows, group.width, 1).flatten(1, 2) / longer
         name = f"decoder.weights.{index}"
-        columns = state[name].unflatten(2, (made.decoder.outputs, before.width))
-        state[name] = _nearest(columns, group.width, 3).flatten(2)
-    state["decoder.bias"] = _nearest(state["decoder.bias"], config.bins, 3)
+        columns = state[name].unflatten(2, (before.width, made.decoder.outputs))
+        state[name] = _nearest(columns, group.width, 2).flatten(2)
+    state["decoder.bias"] = _nearest(state["decoder.bias"], config.bins, 2)
     for index in range(config.blocks):
         # Per frame a small share u of the memory is renewed; of frames twice as long, 2 u.
-        bias = state[f"blocks.{index}.time.project.bias"].clone()
-        bias[: config.channels] += math.log(longer)
-        state[f"blocks.{index}.time.project.bias"] = bias
+        name = f"blocks.{index}.time.update.bias"
+        state[name] = state[name] + math.log(longer)
     made.load_state_dict(state)
     return made

@@ -17,6 +17,7 @@ from export.hop_runner import Samples, run_clip
 from export.material import phone_take, synthesised_music
 from export.onnx_file import OnnxRunner, StaticRanges, save_onnx, write_onnx
 from export.onnx_precisions import (
+    PRODUCTS,
     float32_nodes,
     matrix_products,
     quantize_products,
@@ -85,7 +86,7 @@ class TestFp16:
         assert {types[name] for name in packing.input} == {TensorProto.FLOAT}
         recurrence = [node for node in half.graph.node if scope_of(node) == "generator.blocks.0.time"]
         assert {types[name] for node in recurrence for name in node.output} == {TensorProto.FLOAT}
-        products = [node for node in half.graph.node if node.op_type == "MatMul" and "generator" in scope_of(node)]
+        products = [node for node in half.graph.node if node.op_type in PRODUCTS and "generator" in scope_of(node)]
         assert {types[name] for node in products for name in node.output} == {TensorProto.FLOAT16}
 
     def test_nothing_is_rounded_between_nodes_in_float32(self, half: onnx.ModelProto) -> None:
@@ -173,7 +174,7 @@ class TestStaticQuantization:
         assert names["state_0"] == "state_0"
         model = onnx.load(path)
         made_by = {name: node.op_type for node in model.graph.node for name in node.output}
-        products = [node for node in model.graph.node if node.op_type == "MatMul"]
+        products = [node for node in model.graph.node if node.op_type in PRODUCTS]
         quantized = [node for node in products if {made_by.get(name) for name in node.input} == {"DequantizeLinear"}]
         assert len(quantized) == len(matrix_products(converted))
         assert 15 < signal_to_noise_db(enhanced(OnnxRunner(path), take), enhanced(fp32_runner, take)) < 120

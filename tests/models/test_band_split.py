@@ -20,7 +20,6 @@ from models.generators.features import (
     EMPTY_DB,
     FEATURES_PER_BIN,
     FILLED_DB,
-    MAGNITUDE_FLOOR,
     NEIGHBOURHOOD_BINS,
     NEPERS_PER_DB,
     StationarityFeatures,
@@ -28,7 +27,6 @@ from models.generators.features import (
     magnitude,
     standing_out,
 )
-from models.generators.framing import analysis
 
 HOP = 1024
 NYQUIST = 24000.0
@@ -94,18 +92,21 @@ def test_the_future_does_not_reach_back(generator: BandSplitGenerator) -> None:
 
 
 @torch.no_grad()
-def test_frame_by_frame_equals_all_at_once(generator: BandSplitGenerator) -> None:
-    shape = (1, 1, 9, generator.config.bins)
-    real, imaginary = (torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
-    track = torch.rand(1, 9, 3, generator=torch.Generator().manual_seed(3))
-    whole_real, whole_imaginary, _ = generator.step(real, imaginary, track, generator.initial_states(1))
-    states = generator.initial_states(1)
-    for t in range(9):
-        now = slice(t, t + 1)
-        part_real, part_imaginary, states = generator.step(real[:, :, now], imaginary[:, :, now], track[:, now], states)
-        torch.testing.assert_close(part_real, whole_real[:, :, now], atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(part_imaginary, whole_imaginary[:, :, now], atol=1e-5, rtol=1e-4)
-    assert [tuple(state.shape) for state in states] == generator.state_shapes()
+@pytest.mark.parametrize("batch", [1, 2])
+def test_frame_by_frame_equals_all_at_once(generator: BandSplitGenerator, batch: int) -> None:
+    hops = 9
+    random = torch.Generator().manual_seed(1)
+    spectrum = torch.randn(2, 1, hops * batch, generator.config.bins, generator=random)
+    track = torch.rand(3, hops * batch, 1, generator=random)
+    whole, last_states = generator.step(spectrum, track, generator.initial_states(batch))
+    states = generator.initial_states(batch)
+    for t in range(hops):
+        now = slice(t * batch, (t + 1) * batch)
+        part, states = generator.step(spectrum[:, :, now], track[:, now], states)
+        torch.testing.assert_close(part, whole[:, :, now], atol=1e-5, rtol=1e-4)
+    assert [tuple(state.shape) for state in states] == generator.state_shapes(batch)
+    for state, last in zip(states, last_states, strict=True):
+        torch.testing.assert_close(state, last, atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()
@@ -145,18 +146,28 @@ def test_the_stereo_image_stays_on_panned_noisy_music(generator: BandSplitGenera
 
 
 def test_the_magnitude_needs_no_squares_of_small_numbers() -> None:
-    real, imaginary = torch.tensor([3.0, -3e-4, 0.0, 0.0]), torch.tensor([-4.0, 4e-4, 0.0, 2.0])
-    torch.testing.assert_close(magnitude(real, imaginary), torch.tensor([5.0, 5e-4, 0.0, 2.0]), rtol=1e-2, atol=1e-7)
+    numbers = torch.tensor([[3.0, -3e-4, 0.0, 0.0], [-4.0, 4e-4, 0.0, 2.0]])
+    torch.testing.assert_close(magnitude(numbers), torch.tensor([[5.0, 5e-4, 0.0, 2.0]]), rtol=1e-2, atol=1e-7)
+
+
+def silence_before(features: StationarityFeatures) -> list[torch.Tensor]:
+    return [torch.zeros(shape) for shape in features.state_shapes(1)]
+
+
+LOG, LOG_ABOVE_MINIMUM, SHORT_ABOVE_MINIMUM, LOG_ABOVE_MEAN, LOG_ABOVE_SLOW_MINIMUM = range(5)
 
 
 def test_features_of_steady_sound_settle_at_zero_distance_and_do_not_depend_on_level() -> None:
     bins = 16
     features = StationarityFeatures(bins, NYQUIST / bins, 46.875, torch.full((bins,), 1 / bins))
-    steady = torch.linspace(-3, -1, bins).repeat(80, 1, 1)
-    found, _, _ = features(steady, torch.zeros(1, features.state_size))
-    assert found[-1, ..., 1].abs().max() < 0.05  # at its own minimum
-    assert found[-1, ..., 2].abs().max() < 0.05  # at its own mean
-    louder, _, _ = features(steady + 1.5, torch.zeros(1, features.state_size))
+    steady = torch.linspace(-3, -1, bins).repeat(1, 80, 1, 1)
+    found, _, _ = features(steady, silence_before(features))
+    assert found.shape == (FEATURES_PER_BIN, 80, 1, bins)
+    assert found[LOG_ABOVE_MINIMUM, -1].abs().max() < 0.05
+    assert found[SHORT_ABOVE_MINIMUM, -1].abs().max() < 0.05
+    assert found[LOG_ABOVE_MEAN, -1].abs().max() < 0.05
+    torch.testing.assert_close(found[LOG, -1], steady[0, -1] + 2.0, atol=0.05, rtol=0)  # the level is the mean of bins
+    louder, _, _ = features(steady + 1.5, silence_before(features))
     torch.testing.assert_close(louder, found, atol=1e-4, rtol=1e-4)
 
 
@@ -164,10 +175,10 @@ def test_a_held_note_stands_above_the_slow_minimum_long_after_the_fast_one_gave_
     frames_per_second = 46.875
     features = StationarityFeatures(1, NYQUIST, frames_per_second, torch.ones(1))
     quiet, note = round(frames_per_second), round(4 * frames_per_second)
-    logs = torch.cat([torch.full((quiet, 1, 1), -4.0), torch.zeros(note, 1, 1)])  # a rise by 35 dB, held for 4 s
-    found, _, _ = features(logs, torch.zeros(1, features.state_size))
-    above_fast, above_slow = found[-1, 0, 0, 1], found[-1, 0, 0, 4]
+    logs = torch.cat([torch.full((1, quiet, 1, 1), -4.0), torch.zeros(1, note, 1, 1)], dim=1)  # up by 35 dB for 4 s
+    found, _, _ = features(logs, silence_before(features))
     decibels = 20 / np.log(10)
+    above_fast, above_slow = (found[row, -1, 0, 0] for row in (LOG_ABOVE_MINIMUM, LOG_ABOVE_SLOW_MINIMUM))
     assert float(above_fast) * decibels == pytest.approx(35 - 4 * 6, abs=1)
     assert float(above_slow) * decibels == pytest.approx(35 - 4 * 1.5, abs=1)
 
@@ -188,16 +199,16 @@ def test_bins_of_a_band_share_their_network_and_bands_do_not() -> None:
     mixing = BinMixing(layout, channels=6, hidden=5, outputs=2)
     with torch.no_grad():
         mixing.out.normal_()
-    context = torch.randn(layout.bands, 3, 1, 6)
-    features = torch.randn(1, 1, 1, FEATURES_PER_BIN).expand(3, 1, layout.bins, FEATURES_PER_BIN)
+    context = torch.randn(layout.bands * 3, 6)
+    features = torch.randn(FEATURES_PER_BIN, 1, 1, 1).expand(FEATURES_PER_BIN, 3, 1, layout.bins)
     found = mixing(features, context)
-    assert found.shape == (3, 1, layout.bins, 2)
+    assert found.shape == (2, 3, layout.bins)
     for band in (slice(0, 4), slice(4, 8), slice(8, 16)):  # the same features, hence the same answer within a band
-        torch.testing.assert_close(found[:, :, band], found[:, :, band.start, None].expand_as(found[:, :, band]))
-    assert not torch.allclose(found[:, :, 0], found[:, :, 4])
+        torch.testing.assert_close(found[..., band], found[..., band.start, None].expand_as(found[..., band]))
+    assert not torch.allclose(found[..., 0], found[..., 4])
     changed = features.clone()
-    changed[:, :, 9] += 1.0
-    moved = (mixing(changed, context) - found).abs().amax(dim=(0, 1, 3)) > 0
+    changed[..., 9] += 1.0
+    moved = (mixing(changed, context) - found).abs().amax(dim=(0, 1)) > 0
     assert moved.nonzero().flatten().tolist() == [9]
 
 
@@ -210,14 +221,11 @@ def test_emptiness_tells_a_band_that_was_never_recorded_from_a_quiet_one() -> No
     generator = BandSplitGenerator(BandSplitConfig(channels=8, blocks=1))
     above = slice(400, 1000)  # 9.4 to 23.4 kHz
     for audio, wanted in ((loud, 1.0), (quiet_highs, 0.0)):
-        real, imaginary = analysis(torch.from_numpy(audio).float(), generator.window)
-        scaled = magnitude(real * generator.spectrum_scale, imaginary * generator.spectrum_scale).unsqueeze(1)
-        _, empty, _ = generator.features(
-            torch.log(scaled + MAGNITUDE_FLOOR), torch.zeros(1, generator.features.state_size)
-        )
-        assert float((empty[10:, :, above] - wanted).abs().mean()) < 0.02
-        assert float(empty[10:, :, 50:300].max()) == 0.0  # where the music is
-        assert float(empty[:2].max()) == 0.0  # before anything is known
+        spectrum = generator.analysed(torch.from_numpy(audio).float().reshape(1, 1, -1))
+        _, empty, _ = generator.features(generator.logs(spectrum, batch=1), silence_before(generator.features))
+        assert float((empty[0, 10:-1, :, above] - wanted).abs().mean()) < 0.02
+        assert float(empty[0, 10:-1, :, 50:300].max()) == 0.0  # where the music is
+        assert float(empty[0, :2].max()) == 0.0  # before anything is known
 
 
 @pytest.mark.parametrize(

@@ -1,36 +1,52 @@
-"""The gated linear recurrence against its definition, forwards and backwards."""
+"""The gated linear recurrence against its definition, forwards and backwards, and frames in order of time."""
 
 import torch
 
-from models.generators.recurrence import linear_recurrence
+from models.generators.recurrence import delayed, gated_recurrence, latest
+
+BANDS, TIME, BATCH, CHANNELS = 3, 5, 2, 4
 
 
-def by_definition(decay: torch.Tensor, drive: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
-    states, state = [], start
-    for t in range(drive.shape[1]):
-        state = decay[:, t] * state + drive[:, t]
+def by_definition(update: torch.Tensor, candidate: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    shape = (BANDS, -1, BATCH, CHANNELS)
+    states, state = [], start.reshape(BANDS, BATCH, CHANNELS)
+    for u, c in zip(update.reshape(shape).unbind(1), candidate.reshape(shape).unbind(1), strict=True):
+        state = (1 - u) * state + u * c
         states.append(state)
-    return torch.stack(states, dim=1)
+    return torch.stack(states, dim=1).reshape(update.shape)
 
 
-def random_inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def random_inputs(time: int = TIME) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    decay = torch.rand(3, 5, 2, 4, generator=generator, dtype=torch.float64)
-    drive = torch.randn(3, 5, 2, 4, generator=generator, dtype=torch.float64)
-    start = torch.randn(3, 2, 4, generator=generator, dtype=torch.float64)
-    return decay.requires_grad_(), drive.requires_grad_(), start.requires_grad_()
+    update = torch.rand(BANDS * time * BATCH, CHANNELS, generator=generator, dtype=torch.float64)
+    candidate = torch.randn(BANDS * time * BATCH, CHANNELS, generator=generator, dtype=torch.float64)
+    start = torch.randn(BANDS * BATCH, CHANNELS, generator=generator, dtype=torch.float64)
+    return update.requires_grad_(), candidate.requires_grad_(), start.requires_grad_()
 
 
 def test_states_follow_the_definition() -> None:
     inputs = random_inputs()
-    torch.testing.assert_close(linear_recurrence(*inputs), by_definition(*inputs))
+    torch.testing.assert_close(gated_recurrence(*inputs, BANDS), by_definition(*inputs))
 
 
 def test_a_single_step_follows_the_definition() -> None:
-    decay, drive, start = random_inputs()
-    one = linear_recurrence(decay[:, :1], drive[:, :1], start)
-    torch.testing.assert_close(one, by_definition(decay[:, :1], drive[:, :1], start))
+    inputs = random_inputs(time=1)
+    torch.testing.assert_close(gated_recurrence(*inputs, BANDS), by_definition(*inputs))
 
 
 def test_gradients_are_those_of_the_definition() -> None:
-    assert torch.autograd.gradcheck(linear_recurrence, random_inputs())
+    def states(update: torch.Tensor, candidate: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+        return gated_recurrence(update, candidate, start, BANDS)
+
+    assert torch.autograd.gradcheck(states, random_inputs())
+
+
+def test_frames_are_told_apart_from_bands_and_clips() -> None:
+    frames = torch.arange(float(BANDS * TIME * BATCH)).reshape(-1, 1)
+    before = -torch.ones(BANDS * BATCH, 1)
+    by_time = delayed(frames, before, BANDS).reshape(BANDS, TIME, BATCH)
+    assert torch.equal(by_time[:, 0], before.reshape(BANDS, BATCH))
+    assert torch.equal(by_time[:, 1:], frames.reshape(BANDS, TIME, BATCH)[:, :-1])
+    assert torch.equal(latest(frames, before, BANDS).flatten(), frames.reshape(BANDS, TIME, BATCH)[:, -1].flatten())
+    assert torch.equal(delayed(before + 3, before, BANDS), before)
+    assert torch.equal(latest(before + 3, before, BANDS), before + 3)

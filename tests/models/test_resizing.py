@@ -36,8 +36,8 @@ def test_a_flat_and_lasting_spectrum_gets_the_same_gains(trained: BandSplitGener
     for generator in (trained, resized(trained, at_window(window)).eval()):
         config = generator.config
         frames = round(30 * config.sample_rate / config.hop)  # for as long as the longest memory lasts, and longer
-        gains, _ = generator.gains(torch.ones(frames, 1, config.bins), generator.initial_states(1))
-        of_bands = gains.noise[-1, 0].split(
+        gains, _ = generator.gains(torch.zeros(1, frames, 1, config.bins), generator.initial_states(1))
+        of_bands = gains.masks[0, -1].split(
             [group.width for group in generator.layout.groups for _ in range(group.count)]
         )
         found[config.window] = torch.stack([band.mean() for band in of_bands])
@@ -56,7 +56,7 @@ def test_there_and_back_again_are_the_same_weights(trained: BandSplitGenerator) 
 def test_memories_last_as_long(trained: BandSplitGenerator) -> None:
     fresh = {window: BandSplitGenerator(at_window(window)) for window in (1024, 2048)}
     (ours, wanted) = (
-        generator.state_dict()["blocks.0.time.project.bias"][: CONFIG.channels].double()
+        generator.state_dict()["blocks.0.time.update.bias"].double()
         for generator in (resized(fresh[1024], at_window(2048)), fresh[2048])
     )
     longest = int(wanted.argmin())

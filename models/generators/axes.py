@@ -1,0 +1,20 @@
+"""Axes moved and cut as graphs want it: what has a length of one costs nothing."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def swapped(x: Tensor) -> Tensor:
+    """The first two axes of x change places. Where one has a length of one nothing moves: a reshape, which converters
+    merge with its neighbours.
+    """
+    first, second = x.shape[:2]
+    return x.reshape(second, first, *x.shape[2:]) if 1 in (first, second) else x.transpose(0, 1)
+
+
+def each(x: Tensor, axis: int = 0) -> tuple[Tensor, ...]:
+    """x cut into slices of one along an axis, which stays; where there is but one it is x: not all converters can cut
+    off nothing.
+    """
+    return (x,) if x.shape[axis] == 1 else x.split(1, dim=axis)

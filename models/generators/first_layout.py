@@ -1,0 +1,56 @@
+"""Weights of the streaming generator as they lay at first, brought to how they lie now: what they compute is the same.
+
+At first the mixing over time weighed each frame's channels (`now`) after a norm that has weights of its own; a bin's
+features stood in another order; the decoder's columns lay output by output; the mixing of bins multiplied from the
+other side; and what is gated stood in one matrix with its gate.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+FEATURE_ORDER = (0, 1, 3, 2, 4, 5, 6)
+"""Where each of today's features stood at first."""
+PARTS = {"time.project": ("update", "candidate", "gate"), "channel.widen": ("value", "gate")}
+"""Of the matrices that were one, rows in that order."""
+
+
+def from_first_layout(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a BandSplitGenerator in the first layout, in today's.
+
+    Raises ValueError where a weight `now` is zero: what such a channel remembers of the frame before has no equal.
+    """
+    order = list(FEATURE_ORDER)
+    outputs = len(weights["decoder.bias"])
+    made: dict[str, Tensor] = {}
+    for name, value in weights.items():
+        part = name.rpartition(".")[0]
+        if part == "encoder.weights":
+            made[name] = value.unflatten(1, (-1, len(order)))[:, :, order].flatten(1, 2)
+        elif part == "decoder.weights":
+            made[name] = value.unflatten(2, (outputs, -1)).transpose(2, 3).flatten(2)
+        elif name == "decoder.bias":
+            made[name] = value.flatten(1, 2)
+        elif name == "bin_mixing.own":
+            made[name] = value[order].T
+        elif name == "bin_mixing.out":
+            made[name] = value.T
+        elif part.endswith(tuple(PARTS)):
+            block, mixing, matrix = part.rsplit(".", 2)
+            kind = name.removeprefix(part)
+            names = PARTS[f"{mixing}.{matrix}"]
+            made |= {
+                f"{block}.{mixing}.{new}{kind}": rows for new, rows in zip(names, value.chunk(len(names)), strict=True)
+            }
+        elif not name.endswith(".time.now"):
+            made[name] = value
+    for name, now in weights.items():
+        if name.endswith(".time.now"):
+            if not torch.all(now != 0):
+                raise ValueError(f"{name} is zero in channel {int((now == 0).nonzero()[0])}: wanted other weights")
+            part = name.removesuffix("now")
+            made[f"{part}norm.weight"] = weights[f"{part}norm.weight"] * now
+            made[f"{part}norm.bias"] = weights[f"{part}norm.bias"] * now
+            made[f"{part}before"] = weights[f"{part}before"] / now
+    return {name: value.contiguous() for name, value in made.items()}

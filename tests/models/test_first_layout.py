@@ -1,0 +1,79 @@
+"""Weights files of the first layout compute what they always did."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.checkpoint import config_text, load_band_split, save_generator, write_tensors
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from models.generators.first_layout import from_first_layout
+
+CONFIG = BandSplitConfig(channels=6, blocks=2, band_hidden=5, channel_hidden=4)
+FEATURES = 7
+FIRST_FEATURES = ("level", "minimum", "mean", "minimum of short", "slow minimum", "near", "near of short")
+FEATURES_NOW = ("level", "minimum", "minimum of short", "mean", "slow minimum", "near", "near of short")
+MOVES = [FEATURES_NOW.index(name) for name in FIRST_FEATURES]
+"""Where each feature of the first layout stands today."""
+
+
+@pytest.fixture
+def generator() -> BandSplitGenerator:
+    torch.manual_seed(2)
+    made = BandSplitGenerator(CONFIG)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return made.eval()
+
+
+def in_first_layout(generator: BandSplitGenerator) -> dict[str, Tensor]:
+    """The same generator as it was written at first; each frame's weights `now` are drawn."""
+    weights = dict(generator.state_dict())
+    outputs = generator.decoder.outputs
+    for index, group in enumerate(generator.layout.groups):
+        name = f"encoder.weights.{index}"
+        by_feature = weights[name].reshape(group.count, group.width, FEATURES, CONFIG.channels)
+        first = torch.stack([by_feature[:, :, row] for row in MOVES], dim=2)
+        weights[name] = first.reshape(weights[name].shape)
+        name = f"decoder.weights.{index}"
+        columns = weights[name].reshape(group.count, CONFIG.channels, group.width, outputs)
+        first = torch.cat([columns[..., output] for output in range(outputs)], dim=2)
+        weights[name] = first
+    weights["decoder.bias"] = weights["decoder.bias"].reshape(outputs, 1, 1, CONFIG.bins)
+    weights["bin_mixing.own"] = torch.stack([weights["bin_mixing.own"][:, row] for row in MOVES])
+    weights["bin_mixing.out"] = weights["bin_mixing.out"].T
+    for index in range(CONFIG.blocks):
+        part = f"blocks.{index}.time."
+        now = 0.5 + torch.rand(CONFIG.channels)
+        weights |= {f"{part}norm.{name}": weights[f"{part}norm.{name}"] / now for name in ("weight", "bias")}
+        weights |= {f"{part}before": weights[f"{part}before"] * now, f"{part}now": now}
+        channel = f"blocks.{index}.channel."
+        for kind in ("weight", "bias"):
+            rows = [weights.pop(f"{part}{name}.{kind}") for name in ("update", "candidate", "gate")]
+            weights[f"{part}project.{kind}"] = torch.cat(rows)
+            rows = [weights.pop(f"{channel}{name}.{kind}") for name in ("value", "gate")]
+            weights[f"{channel}widen.{kind}"] = torch.cat(rows)
+    return weights
+
+
+def test_a_file_of_the_first_layout_is_brought_to_todays(generator: BandSplitGenerator, tmp_path: Path) -> None:
+    metadata = {"generator": "band_split", "config": config_text(CONFIG), "facts": json.dumps({"seed": 2})}
+    write_tensors(tmp_path / "first.safetensors", in_first_layout(generator), metadata)
+    loaded, facts = load_band_split(tmp_path / "first.safetensors")
+    assert facts == {"seed": 2}
+    for name, wanted in generator.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], wanted)
+    save_generator(tmp_path / "today.safetensors", loaded, loaded.state_dict(), facts)
+    again, _ = load_band_split(tmp_path / "today.safetensors")
+    for name, wanted in loaded.state_dict().items():
+        assert torch.equal(again.state_dict()[name], wanted)
+
+
+def test_a_channel_that_only_knew_the_frame_before_has_no_equal(generator: BandSplitGenerator) -> None:
+    weights = in_first_layout(generator)
+    weights["blocks.1.time.now"][3] = 0.0
+    with pytest.raises(ValueError, match=r"blocks\.1\.time\.now is zero in channel 3"):
+        from_first_layout(weights)
