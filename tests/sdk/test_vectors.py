@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import studiomic
-from studiomic.manifest import Manifest, sha256_of
+from studiomic.manifest import GRAPH_FORMATS, GraphFile, Manifest, sha256_of
 from tests.support.vectors import (
     BUNDLE_NAME,
     FOLDER,
@@ -14,6 +14,7 @@ from tests.support.vectors import (
     StreamCase,
     assert_near,
     bundle_hashes,
+    cases_of,
     read_index,
     read_vector,
     relative_error,
@@ -27,22 +28,22 @@ from tests.vectors.sound import DARK_SECONDS, RATE
 INDEX = read_index()
 BUNDLE = FOLDER / BUNDLE_NAME
 MANIFEST = Manifest.read(BUNDLE)
-LARGEST_BYTES = 3_000_000
+LARGEST_BYTES = 2_000_000
 MAKE = "stale: run python -m tests.vectors.make"
 HEARD = 0.01
 """The least share of the sound that a control must change for the vectors to tell whether it works."""
 
 
-RUNNABLE = [
-    (file.format, file.precision)
-    for file in MANIFEST.files
-    if file.channels == 1 and (file.format != "coreml" or sys.platform == "darwin")
-]
-"""Format and precision of the bundle's files that a runtime on this system takes."""
+RUNNABLE = [file for file in MANIFEST.files if file.format != "coreml" or sys.platform == "darwin"]
+"""The bundle's files that a runtime on this system takes."""
 
 
-def named(case: HopCase | StreamCase) -> str:
-    return case.name
+def named(what: GraphFile | HopCase | StreamCase) -> str:
+    return what.path if isinstance(what, GraphFile) else what.name
+
+
+HOPS = [(file, hop) for file in RUNNABLE for hop in cases_of(INDEX, file)[0]]
+STREAMS = [(file, stream) for file in RUNNABLE for stream in cases_of(INDEX, file)[1]]
 
 
 def test_the_files_are_those_of_the_index() -> None:
@@ -56,6 +57,16 @@ def test_the_files_are_those_of_the_index() -> None:
 
 def test_all_of_it_is_small() -> None:
     assert sum(path.stat().st_size for path in FOLDER.rglob("*") if not path.name.endswith(".pyc")) < LARGEST_BYTES
+
+
+def test_every_case_is_replayed_in_every_format() -> None:
+    for format in GRAPH_FORMATS:
+        files = [file for file in MANIFEST.files if file.format == format]
+        cases = [cases_of(INDEX, file) for file in files]
+        assert {case.name for hops, streams in cases for case in (*hops, *streams)} == {
+            case.name for case in (*INDEX.hops, *INDEX.streams)
+        }
+        assert {file.precision for file in files if file.channels == 1} == set(INDEX.tolerances)
 
 
 def test_the_golden_outputs_are_the_generators() -> None:
@@ -82,29 +93,29 @@ def test_every_control_is_heard_in_the_dark_beginning() -> None:
         assert relative_error(changed, without, f"control {control}") > HEARD
 
 
-@pytest.mark.parametrize("case", INDEX.hops, ids=named)
-@pytest.mark.parametrize(("format", "precision"), RUNNABLE)
-def test_one_hop(format: str, precision: str, case: HopCase) -> None:
-    runtime = studiomic.load_bundle(BUNDLE).open(case.channels, format, precision)
+@pytest.mark.parametrize(("file", "case"), HOPS, ids=named)
+def test_one_hop(file: GraphFile, case: HopCase) -> None:
+    runtime = studiomic.load_bundle(BUNDLE).open(case.channels, file.format, file.precision)
     audio, controls, state = (read_vector(INDEX, case.inputs[name]) for name in ("audio", "controls", "state_0"))
     enhanced, (next_state,) = runtime.run(audio, controls, [state])
-    tolerance = INDEX.tolerances[precision]
+    tolerance = INDEX.tolerances[file.precision]
     assert_near(enhanced, read_vector(INDEX, case.outputs["enhanced"]), tolerance, case.name)
     wanted = read_vector(INDEX, case.outputs["next_state_0"])
     assert relative_error(next_state, wanted, case.name) <= tolerance.state_relative_error
 
 
-@pytest.mark.parametrize("case", INDEX.streams, ids=named)
-@pytest.mark.parametrize(("format", "precision"), RUNNABLE)
-def test_streams(format: str, precision: str, case: StreamCase) -> None:
+@pytest.mark.parametrize(("file", "case"), STREAMS, ids=named)
+def test_streams(file: GraphFile, case: StreamCase) -> None:
     wanted = read_vector(INDEX, case.output)
     outputs = []
     for block_size in case.block_sizes:
-        stream = studiomic.Stream(INDEX.sample_rate, case.channels, bundle=BUNDLE, backend=format, precision=precision)
+        stream = studiomic.Stream(
+            INDEX.sample_rate, case.channels, bundle=BUNDLE, backend=file.format, precision=file.precision
+        )
         assert stream.latency == INDEX.latency
         outputs.append(replayed(INDEX, case, stream, block_size))
     if case.exact:
         np.testing.assert_array_equal(outputs[0], wanted)
-    assert_near(outputs[0], wanted, INDEX.tolerances[precision], case.name)
+    assert_near(outputs[0], wanted, INDEX.tolerances[file.precision], case.name)
     for output in outputs[1:]:
         np.testing.assert_array_equal(output, outputs[0])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studiomic.controls import Controls
-from studiomic.manifest import sha256_of
+from studiomic.manifest import GraphFile, sha256_of
 from studiomic.stream import Stream
 from tests.support.signals import pieces
 
@@ -148,6 +148,14 @@ def write_vector(folder: Path, name: str, samples: Samples, holds: str) -> Vecto
 def bundle_hashes(bundle: Path) -> dict[str, str]:
     """The SHA-256 of each file and each `.mlpackage` of a bundle, by its name."""
     return {path.name: sha256_of(path) for path in sorted(bundle.iterdir())}
+
+
+def cases_of(index: Index, file: GraphFile) -> tuple[list[HopCase], list[StreamCase]]:
+    """The hops and the streams that a file of the bundle can be held to: those of its channels."""
+    return (
+        [hop for hop in index.hops if hop.channels == file.channels],
+        [stream for stream in index.streams if stream.channels == file.channels],
+    )
 
 
 def replayed(index: Index, case: StreamCase, stream: Stream, block_size: int, folder: Path = FOLDER) -> Samples:

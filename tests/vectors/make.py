@@ -1,14 +1,16 @@
 """Write the golden vectors anew: python -m tests.vectors.make
 
-Takes the frozen weights of the fixture, exports them as a bundle in every format and precision, and writes the vectors
-and their index. Needed where the generator's structure, the exporter or the contract has changed; training changes
-nothing here. With --new-weights the fixture itself is drawn anew.
+Takes the frozen weights of the fixture, exports them as a bundle in every format and precision (stereo in fp32 alone),
+and writes the vectors and their index. Needed where the generator's structure, the exporter or the contract has
+changed; training changes nothing here. With --new-weights the fixture itself is drawn anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from export.bundle import write_bundle
 from export.prover import ProofPlan
 from models.data_card import write_data_card
-from studiomic.manifest import sha256_of
+from studiomic.manifest import Manifest, sha256_of
 from tests.support.vectors import (
     BUNDLE_NAME,
     FORMAT_VERSION,
@@ -74,6 +76,7 @@ def write_vectors(folder: Path) -> Index:
         manifest = write_bundle(generator, card, bundle, "fixture", ProofPlan(seconds=PROOF_SECONDS, visqol=False))
     finally:
         card.unlink()
+    manifest = thinned(manifest, bundle)
     graphs = {channels: ReferenceGraph(generator, channels) for channels in CHANNEL_NAMES}
     vectors: dict[str, Vector] = {}
 
@@ -102,6 +105,20 @@ def write_vectors(folder: Path) -> Index:
     )
     (folder / INDEX_NAME).write_text(index.to_json(), encoding="utf-8")
     return index
+
+
+def thinned(manifest: Manifest, bundle: Path) -> Manifest:
+    """The bundle without stereo files in reduced precisions, whose arithmetic mono files show: all stays small."""
+    left_out = [file for file in manifest.files if file.channels > 1 and file.precision != "fp32"]
+    for file in left_out:
+        path = bundle / file.path
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    kept = replace(manifest, files=tuple(file for file in manifest.files if file not in left_out))
+    kept.write(bundle)
+    return kept
 
 
 def _hop_case(graph: ReferenceGraph, channels: int, start: int, keep: Keep) -> HopCase:
