@@ -29,7 +29,8 @@ def test_the_parts_are_those_of_the_generator(converted: onnx.ModelProto) -> Non
         "encoder",
         "inverse_dft",
     ]
-    assert parts_of(converted)["blocks 0 time"] == ["generator.blocks.0.time.out", "generator.blocks.0.time.project"]
+    of_time = [f"generator.blocks.0.time.{matrix}" for matrix in ("candidate", "gate", "out", "update")]
+    assert parts_of(converted)["blocks 0 time"] == of_time
 
 
 def test_all_of_the_network_loses_more_than_its_least_part_and_says_what_it_costs(
