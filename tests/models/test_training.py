@@ -146,6 +146,18 @@ def test_a_run_may_begin_with_trained_weights(tmp_path: Path) -> None:
     assert initial_generator(longer, tmp_path / "w.safetensors").config == longer
 
 
+def test_a_run_of_weights_in_the_first_layout_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Its optimizer's moments belong to other matrices."""
+    trainer = Trainer(tmp_path, BandSplitGenerator(SMALL), TrainingOptions(minutes=1))
+    trainer.save({})
+    path = tmp_path / "training.safetensors"
+    tensors, metadata = read_tensors(path)
+    del metadata["layout"]
+    write_tensors(path, tensors, metadata)
+    with pytest.raises(ValueError, match=r"weights in layout 1, wanted 2: .* with --initial-weights .*generator\.safe"):
+        trainer.resume()
+
+
 def test_a_u_net_comes_back_where_either_kind_will_do(tmp_path: Path) -> None:
     path = tmp_path / "unet.safetensors"
     config = UNetConfig(sample_rate=10000, window=64, channels=(4, 6), filters=(5, 3), dropout=0.1)

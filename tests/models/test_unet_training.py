@@ -35,6 +35,15 @@ def batch() -> Batch:
     return Batch(0.2 * low, 0.2 * low + 0.1 * high, torch.ones(2, 3), nyquist / 2, nyquist)
 
 
+@pytest.fixture
+def places(tmp_path: Path) -> list[str]:
+    """Where a run of the command finds one recording, and what it makes of it."""
+    random = np.random.default_rng(0)
+    (tmp_path / "songs").mkdir()
+    soundfile.write(tmp_path / "songs" / "song.wav", 0.1 * random.standard_normal(96000), 48000)
+    return ["--audio", str(tmp_path / "songs"), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]
+
+
 def test_sizes_are_the_papers_at_its_width() -> None:
     assert layer_sizes(4, 128) == (PAPER_CHANNELS, PAPER_FILTERS)
     assert layer_sizes(6, 16) == ((16, 32, 64, 64, 64, 64), (65, 33, 17, 9, 9, 9))
@@ -155,11 +164,9 @@ def test_a_u_net_learns_a_tiny_batch_by_heart(tmp_path: Path, batch: Batch, weig
     assert float(si_sdr(enhanced, batch.target).mean()) > float(si_sdr(batch.degraded, batch.target).mean()) + 2
 
 
-def test_a_u_net_is_trained_by_the_same_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    random = np.random.default_rng(0)
-    (tmp_path / "songs").mkdir()
-    soundfile.write(tmp_path / "songs" / "song.wav", 0.1 * random.standard_normal(96000), 48000)
-    places = ["--audio", str(tmp_path / "songs"), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]
+def test_a_u_net_is_trained_by_the_same_command(
+    tmp_path: Path, places: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     sizes = ["--sample-rate", str(RATE), "--window", "512", "--depth", "2", "--width", "4", "--dropout", "0.1"]
     rest = ["--batch", "1", "--seconds", "0.5", "--rooms", "0", "--workers", "0", "--degradations", "resample 5000"]
     main([*places, *sizes, *rest, "--generator", "unet", "--minutes", "0.01"])
@@ -176,11 +183,7 @@ def test_a_u_net_is_trained_by_the_same_command(tmp_path: Path, capsys: pytest.C
     assert "--depth is no option of --generator band_split" in capsys.readouterr().err
 
 
-def test_the_streaming_generator_learns_the_studys_task_at_its_rate(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    (tmp_path / "songs").mkdir()
-    soundfile.write(tmp_path / "songs" / "song.wav", 0.1 * random.standard_normal(96000), 48000)
-    places = ["--audio", str(tmp_path / "songs"), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]
+def test_the_streaming_generator_learns_the_studys_task_at_its_rate(tmp_path: Path, places: list[str]) -> None:
     sizes = ["--sample-rate", str(RATE), "--window", "1024", "--blocks", "1", "--channels", "4", "--copy-hertz", "2500"]
     rest = ["--batch", "1", "--seconds", "1", "--rooms", "0", "--workers", "0", "--degradations", "resample 5000"]
     main([*places, *sizes, *rest, "--minutes", "0.01"])
