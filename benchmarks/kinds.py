@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.machine import machine_in_words
-from benchmarks.measures import bounded
+from benchmarks.measures import bounded, without_edges
 from benchmarks.noise import add_noise, brown_noise, pink_noise, white_noise
 from benchmarks.scenario_folder import RATE, REFERENCE_SCENARIO, choose, read_audio, read_recordings
 from benchmarks.study.report import markdown_table
@@ -35,8 +35,6 @@ from studiomic.figures import si_sdr
 Samples = NDArray[np.float64]
 COLOURS = {"white": white_noise, "pink": pink_noise, "brown": brown_noise}
 DEFAULT_RATIO_DB = 5.0
-EDGE_SECONDS = 0.5
-"""Left out at both ends, as in all figures."""
 MEAN = "mean"
 WORST = "worst"
 
@@ -88,9 +86,8 @@ def gain_db(system: System, clean: Samples, noise: Samples, ratio_db: float) -> 
     Raises ValueError where the clean clip is silent.
     """
     noisy = add_noise(clean, noise, ratio_db)
-    edge = round(EDGE_SECONDS * RATE)
-    inner = slice(edge, len(clean) - edge)
-    before, after = (bounded(si_sdr(heard[inner], clean[inner])) for heard in (noisy, system.restore(noisy)))
+    wanted = without_edges(clean)
+    before, after = (bounded(si_sdr(without_edges(heard), wanted)) for heard in (noisy, system.restore(noisy)))
     if before is None or after is None:
         raise ValueError("SI-SDR: got a silent clip, wanted music")
     return after - before

@@ -57,15 +57,16 @@ class Triple:
     recorded: Samples
     judged: Samples
 
-    def inner(self, samples: Samples) -> Samples:
-        """Without the edges."""
-        edge = int(EDGE_SECONDS * RATE)
-        return samples[edge : len(samples) - edge]
+
+def without_edges(samples: Samples) -> Samples:
+    """What is judged of a clip [samples]."""
+    edge = int(EDGE_SECONDS * RATE)
+    return samples[edge : len(samples) - edge]
 
 
 def distances(triple: Triple) -> Figures:
     """SI-SDR, level and the spectral distances to the reference."""
-    judged, reference = triple.inner(triple.judged), triple.inner(triple.reference)
+    judged, reference = without_edges(triple.judged), without_edges(triple.reference)
 
     def within(low_hz: float, high_hz: float) -> float | None:
         band = (low_hz, min(high_hz, triple.cutoff_hz))
@@ -87,7 +88,7 @@ def visqol(triple: Triple) -> Figures:
     Source: A. Hines et al., "ViSQOLAudio: An objective audio quality metric for low bitrate codecs", Journal of the
     Acoustical Society of America 137 (6), 2015.
     """
-    judged, reference = triple.inner(triple.judged), triple.inner(triple.reference)
+    judged, reference = without_edges(triple.judged), without_edges(triple.reference)
     if not np.any(judged):
         return {"visqol": LOWEST_VISQOL}
     judge = require("visqol", "bench", "the figure ViSQOL").VisqolApi()
@@ -104,7 +105,7 @@ def guards(triple: Triple) -> Figures:
     kept, late = None, None
     if match := LOWPASS_SCENARIO.fullmatch(triple.scenario):
         taps = firwin(GUARD_TAPS, GUARD_SHARE * 1000 * int(match[1]), fs=RATE, window=("kaiser", GUARD_KAISER_BETA))
-        low = (triple.inner(fftconvolve(samples, taps, "same")) for samples in (triple.judged, triple.recorded))
+        low = (without_edges(fftconvolve(samples, taps, "same")) for samples in (triple.judged, triple.recorded))
         kept = bounded(si_sdr(*low))
     if triple.scenario == REVERB_SCENARIO:
         late = late_to_direct_db(triple.reference, triple.recorded, triple.judged, int(EDGE_SECONDS * RATE))
