@@ -33,6 +33,7 @@ def load_material(recordings: Sequence[Recording], rooms: Sequence[np.ndarray], 
         noise=[x for r, x in decoded if r.kind == "noise"],
         noise_names=[r.title for r, _ in decoded if r.kind == "noise"],
         rooms=[*rooms, *measured * repeats],
+        voices=[x for r, x in clean if r.kind == "voice"],
     )
 
 

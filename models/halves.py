@@ -22,8 +22,8 @@ def band_split_halves(
 ) -> tuple[Tensor, Remainder]:
     """Clips [batch, channels, samples] under controls [batch, 3] cut after block `layer` (0: before the first).
 
-    The activation is [batch, bands, time, channels]: the batch first, so that each clip takes its own steps. Spectrum,
-    features and emptiness stay those of the first pass. Raises ValueError for a layer that there is not.
+    The activation is [batch, bands, time, channels]: the batch first, so that each clip takes its own steps. Spectrum
+    and observations stay those of the first pass. Raises ValueError for a layer that there is not.
     """
     blocks = len(generator.blocks)
     if not 0 <= layer <= blocks:
@@ -33,8 +33,8 @@ def band_split_halves(
         per_frame = generator.per_frame(controls, degraded)
         statistics, memories, lasts = generator.parted(generator.initial_states(len(degraded)))
         states = list(zip(memories, lasts, strict=True))
-        features, empty, _ = generator.features(generator.logs(spectrum, len(degraded)), statistics)
-        x = generator.encoder(features)
+        observed, _ = generator.features(generator.logs(spectrum, len(degraded)), statistics)
+        x = generator.encoder(observed.features)
         for block, state in zip(generator.blocks[:layer], states, strict=False):
             x, *_ = block(x, *state)
 
@@ -42,7 +42,7 @@ def band_split_halves(
         y = moved.permute(1, 2, 0, 3).flatten(0, 2)
         for block, state in zip(generator.blocks[layer:], states[layer:], strict=True):
             y, *_ = block(y, *state)
-        return generator.changed(degraded, generator.change(generator.decide(y, features, empty), spectrum, per_frame))
+        return generator.changed(degraded, generator.change(generator.decide(y, observed), spectrum, per_frame))
 
     by_clip = x.unflatten(0, (generator.layout.bands, -1, len(degraded))).permute(2, 0, 1, 3)
     return by_clip.contiguous(), remainder

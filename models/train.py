@@ -57,6 +57,8 @@ SIZES: dict[str, dict[str, Any]] = {
         "window": BandSplitConfig.window,
         "blocks": BandSplitConfig.blocks,
         "channels": BandSplitConfig.channels,
+        "most_units": BandSplitConfig.most_units,
+        "colour_hidden": BandSplitConfig.colour_hidden,
         "copy_hertz": list(COPY_HERTZ),
     },
     UNET: {
@@ -78,7 +80,7 @@ def new_generator(config: BandSplitConfig | UNetConfig) -> Generator:
 
 def initial_generator(config: BandSplitConfig | UNetConfig, weights: Path | None) -> Generator:
     """A generator with random weights, or with those of a file, which must be of the same configuration; of a streaming
-    generator the window may differ.
+    generator what `resized` changes may differ.
     """
     if weights is None:
         return new_generator(config)
@@ -99,7 +101,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_degradations(parser, DEFAULT_RECIPE)
     parser.add_argument("--learning-rate", type=float, default=TrainingOptions.learning_rate)
     parser.add_argument(
-        "--initial-weights", type=Path, help="weights to begin a new run with, at any window (default: random)"
+        "--initial-weights",
+        type=Path,
+        help="weights to begin a new run with, at any window and number of blocks (default: random)",
     )
     parser.add_argument("--generator", choices=GENERATORS, default=BAND_SPLIT)
     parser.add_argument(
@@ -154,6 +158,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     streaming.add_argument("--blocks", type=int, help=f"default: {_default('blocks')}")
     streaming.add_argument("--channels", type=int, help=f"default: {_default('channels')}")
     streaming.add_argument(
+        "--most-units", type=int, help=f"sets of weights in a band at most; default: {_default('most_units')}"
+    )
+    streaming.add_argument(
+        "--colour-hidden",
+        type=int,
+        help=f"units of the equaliser, 0 for none; default: {_default('colour_hidden')}",
+    )
+    streaming.add_argument(
         "--copy-hertz", type=float, nargs="+", help="how far copies are shifted upwards; default: every 2 kHz to 12 kHz"
     )
     unet = parser.add_argument_group("of --generator unet")
@@ -186,6 +198,8 @@ def generator_config(given: argparse.Namespace) -> BandSplitConfig | UNetConfig:
             window=given.window,
             blocks=given.blocks,
             channels=given.channels,
+            most_units=given.most_units,
+            colour_hidden=given.colour_hidden,
             copy_shifts=copy_shifts(given.copy_hertz, given.sample_rate, given.window),
         )
     channels, filters = layer_sizes(given.depth, given.width)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 from scipy.signal import butter, sosfilt
 
 from models.data.degradations import Samples
@@ -22,12 +23,26 @@ DULL_SHARE = 0.12
 DULL_FROM_HZ = (300.0, 6000.0)
 DULL_ORDERS = (1, 2)  # 6 or 12 dB an octave: as instruments and rooms fall off, far gentler than what cuts a band
 SECOND_NOISE_SHARE = 0.25
+# Noise is scarcer than music and stays noise at any speed and colour, so it is changed more.
+NOISE_SPEED_SHARE = 0.6
+LARGEST_NOISE_SPEED = 1.6
+NOISE_EQUALISER_SHARE = 0.5
+NOISE_EQUALISER_DB = 9.0
+BABBLE_SHARE = 0.12  # of any recorded noise, where there are voices to build it of
+BABBLE_VOICES = (4, 10)
+BABBLE_LEVELS_DB = (-12.0, 0.0)
 QUIETEST_RMS = 1e-4
 
 
-def stretch(samples: NDArray[np.int16], length: int, random: np.random.Generator) -> Samples:
+def stretch(
+    samples: NDArray[np.int16],
+    length: int,
+    random: np.random.Generator,
+    largest_speed: float = LARGEST_SPEED,
+    speed_share: float = SPEED_SHARE,
+) -> Samples:
     """A random stretch of a recording, repeated where the recording is shorter, at a random speed in some cases."""
-    speed = float(np.exp(random.uniform(-1, 1) * np.log(LARGEST_SPEED))) if random.random() < SPEED_SHARE else 1.0
+    speed = float(np.exp(random.uniform(-1, 1) * np.log(largest_speed))) if random.random() < speed_share else 1.0
     wanted = int(np.ceil(length * speed)) + 1
     start = int(random.integers(0, max(1, len(samples) - wanted)))
     part = as_float(np.asarray(samples[start : start + wanted]))
@@ -39,15 +54,21 @@ def stretch(samples: NDArray[np.int16], length: int, random: np.random.Generator
     return resampled
 
 
-def equalise(samples: Samples, random: np.random.Generator) -> Samples:
-    """A gentle random equaliser over the whole clip, [samples]."""
-    spectrum = np.fft.rfft(samples)
-    hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+def equalise(samples: Samples, random: np.random.Generator, decibels: float = EQUALISER_DB) -> Samples:
+    """A random equaliser of at most so many decibels over the whole clip, [samples]."""
+    spectrum = fft.rfft(samples)
+    hertz = fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
     knots = np.array([30.0, 200.0, 1000.0, 4000.0, 12000.0, NYQUIST])
     gain_db = np.interp(
-        np.log(np.maximum(hertz, knots[0])), np.log(knots), random.uniform(-1, 1, len(knots)) * EQUALISER_DB
+        np.log(np.maximum(hertz, knots[0])), np.log(knots), random.uniform(-1, 1, len(knots)) * decibels
     )
-    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples)).astype(np.float32)
+    equalised: Samples = fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples)).astype(np.float32)
+    return equalised
+
+
+def noise_stretch(samples: NDArray[np.int16], length: int, random: np.random.Generator) -> Samples:
+    """A random stretch of a recording of noise, at a random speed in most cases."""
+    return stretch(samples, length, random, LARGEST_NOISE_SPEED, NOISE_SPEED_SHARE)
 
 
 def dull(samples: Samples, random: np.random.Generator) -> Samples:
@@ -65,6 +86,7 @@ class Material:
     """Decoded 48 kHz recordings (16-bit samples) with what is known of each, and room responses.
 
     `clean_cutoff_hz`: above it a clean recording says nothing. `noise_names`: by which a recipe chooses among `noise`.
+    `voices`: of which babble is built.
     """
 
     clean: Sequence[NDArray[np.int16]] = ()
@@ -72,6 +94,7 @@ class Material:
     noise: Sequence[NDArray[np.int16]] = ()
     rooms: Sequence[NDArray[np.float32]] = ()
     noise_names: Sequence[str] = ()
+    voices: Sequence[NDArray[np.int16]] = ()
 
     def noises_named(self, part: str) -> list[NDArray[np.int16]]:
         """The recordings of noise that hold `part` in their names; all of them for "any"."""
@@ -80,17 +103,32 @@ class Material:
         return [noise for noise, name in zip(self.noise, self.noise_names, strict=False) if part in name]
 
     def recorded_noise(self, part: str, samples: int, random: np.random.Generator) -> Samples:
-        """A random stretch [samples] of one of the noises of that name, in some cases of two, equalised in some."""
+        """A random stretch [samples] of one of the noises of that name, in some cases of two, equalised in some.
+
+        Any noise is babble in some cases.
+        """
         offered = self.noises_named(part)
         if not offered:
             raise ValueError(f"no recorded noise is named {part!r}; wanted one of {', '.join(self.noise_names) or '-'}")
-        noise = stretch(offered[int(random.integers(len(offered)))], samples, random)
+        if part == ANY_NOISE and self.voices and random.random() < BABBLE_SHARE:
+            noise = self.babble(samples, random)
+        else:
+            noise = noise_stretch(offered[int(random.integers(len(offered)))], samples, random)
         if random.random() < SECOND_NOISE_SHARE:
-            other = stretch(offered[int(random.integers(len(offered)))], samples, random)
+            other = noise_stretch(offered[int(random.integers(len(offered)))], samples, random)
             noise = noise + other * random.uniform(0.1, 1.0) * (np.std(noise) / max(float(np.std(other)), QUIETEST_RMS))
-        if random.random() < EQUALISER_SHARE:
-            noise = equalise(noise, random)
+        if random.random() < NOISE_EQUALISER_SHARE:
+            noise = equalise(noise, random, NOISE_EQUALISER_DB)
         return noise.astype(np.float32)
+
+    def babble(self, samples: int, random: np.random.Generator) -> Samples:
+        """Several voices at once, near and far, [samples]."""
+        total = np.zeros(samples, dtype=np.float32)
+        for _ in range(int(random.integers(BABBLE_VOICES[0], BABBLE_VOICES[1] + 1))):
+            voice = stretch(self.voices[int(random.integers(len(self.voices)))], samples, random)
+            level = 10 ** (random.uniform(*BABBLE_LEVELS_DB) / 20) / max(float(np.std(voice)), QUIETEST_RMS)
+            total += np.float32(level) * voice
+        return total
 
     def room(self, random: np.random.Generator) -> NDArray[np.float32]:
         """The response [taps] of one of the rooms; simulated where there are none."""

@@ -6,6 +6,7 @@ blocks mix over time (gated linear recurrence), across bands and across channels
     noise, reverberation  the shares of the bin that are noise and late reverberation (with what is kept they sum to 1)
     copies                gains on copies of the kept spectrum shifted upwards, which fill bins that have long been
     empty
+    colour                a slow equaliser, common to all bins of a band, for microphones that are covered
 
 and the change to the spectrum is a sum of products with the controls: at controls 0, 0, 0 it is zero by structure.
 Gains are real and common to all channels, so that level and phase differences between channels survive.
@@ -22,12 +23,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.generators.axes import each, swapped
-from models.generators.bands import BandLayout, layout_for
+from models.generators.bands import MOST_UNITS, BandGroup, BandLayout, layout_for
 from models.generators.features import (
     FEATURES_PER_BIN,
     MAGNITUDE_FLOOR,
     MAGNITUDE_SCALE,
+    Observations,
     StationarityFeatures,
+    joined,
     magnitude,
 )
 from models.generators.framing import analysis, square_root_hann, synthesis
@@ -43,7 +46,12 @@ LARGEST_MASK = 0.8
 # In training a share inside the dead zone still feels this much of the gradient beyond it (a straight-through
 # estimator: Bengio, Leonard and Courville 2013, arXiv 1308.3432): a mask that fell asleep there would never wake.
 DEAD_ZONE_GRADIENT = 0.2
-COPY_DEAD_ZONE = 0.03  # a gain that only hovers near zero is none: quiet highs of clean music stay as they are
+# An equaliser acts only where colour is likelier than not: music that is dull, or bright, by nature stays so.
+COLOUR_DEAD_ZONE = 0.5
+COLOUR_START_LOGIT = 0.5
+LARGEST_COLOUR = math.log(10.0)  # 20 dB, in nepers
+# Of the largest gain; one that only hovers near zero is none: quiet highs of clean music stay as they are.
+COPY_DEAD_ZONE = 0.015
 LARGEST_LOGIT = 10.0  # exp stays within half precision
 # Start near a bystander, just outside the dead zones, where there is a gradient to follow.
 MASK_START_LOGIT = 0.0
@@ -70,7 +78,8 @@ def copy_shifts(hertz: Sequence[float], sample_rate: int, window: int) -> tuple[
 
 @dataclass(frozen=True)
 class BandSplitConfig:
-    """Sizes of a BandSplitGenerator; `copy_shifts` as the function of that name gives them."""
+    """Sizes of a BandSplitGenerator; `copy_shifts` as the function of that name gives them, `most_units` as
+    `layout_for` takes it; a `colour_hidden` of 0 leaves colour as it is."""
 
     sample_rate: int = 48000
     window: int = 2048
@@ -79,6 +88,8 @@ class BandSplitConfig:
     band_hidden: int = 96
     channel_hidden: int = 64
     bin_hidden: int = 12
+    most_units: int = MOST_UNITS
+    colour_hidden: int = 0
     copy_shifts: tuple[int, ...] = copy_shifts(COPY_HERTZ, 48000, 2048)
 
     @property
@@ -93,16 +104,18 @@ class BandSplitConfig:
 @dataclass(frozen=True)
 class Gains:
     """Per-bin gains: `masks` [2, frames, bins], what is taken as noise and as reverberation; `copies` [shifts, frames,
-    bins]."""
+    bins]; `colour` [frames, cells], what an equaliser adds of what is kept, or None for none."""
 
     masks: Tensor
     copies: Tensor
+    colour: Tensor | None = None
 
 
-def mask_of(share: Tensor, training: bool) -> Tensor:
-    """What is taken of a bin, by the share of it that is thought unwanted; `training` changes gradients only."""
-    taken = (share - MASK_DEAD_ZONE) / (1.0 - MASK_DEAD_ZONE)
-    mask = taken.clamp(0.0, LARGEST_MASK)
+def mask_of(share: Tensor, training: bool, dead_zone: float = MASK_DEAD_ZONE, largest: float = LARGEST_MASK) -> Tensor:
+    """What is done to a bin, at most `largest`, by the share of it that is thought unwanted: nothing within the dead
+    zone; `training` changes gradients only."""
+    taken = (share - dead_zone) / (1.0 - dead_zone)
+    mask = taken.clamp(0.0, largest)
     if not training:
         return mask
     asleep = DEAD_ZONE_GRADIENT * taken.clamp_max(0.0)
@@ -117,7 +130,7 @@ class BandEncoder(nn.Module):
         self.layout = layout
         self.weights = nn.ParameterList(
             nn.Parameter(
-                torch.randn(g.count, g.width * FEATURES_PER_BIN, channels) / math.sqrt(g.width * FEATURES_PER_BIN)
+                torch.randn(g.count, g.units * FEATURES_PER_BIN, channels) / math.sqrt(g.units * FEATURES_PER_BIN)
             )
             for g in layout.groups
         )
@@ -125,14 +138,23 @@ class BandEncoder(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         frames = features.shape[1] * features.shape[2]
-        groups = features.permute(1, 2, 3, 0).split([group.count * group.width for group in self.layout.groups], dim=2)
+        units = [group.count * group.units for group in self.layout.groups]
+        groups = self.joined(features).permute(1, 2, 3, 0).split(units, dim=2)
         biases = self.bias.split([group.count for group in self.layout.groups])
         # The bias is added to each group, as LiteRT's converter fails on products that are joined at once.
         bands = [
-            torch.bmm(swapped(part.reshape(frames, group.count, group.width * FEATURES_PER_BIN)), weight) + bias
+            torch.bmm(swapped(part.reshape(frames, group.count, group.units * FEATURES_PER_BIN)), weight) + bias
             for group, weight, bias, part in zip(self.layout.groups, self.weights, biases, groups, strict=True)
         ]
         return torch.cat(bands).flatten(0, 1)
+
+    def joined(self, features: Tensor) -> Tensor:
+        """[..., bins] with the mean of bins that share weights: [..., units]."""
+        groups = self.layout.groups
+        if all(group.together == 1 for group in groups):
+            return features
+        parts = features.split([group.count * group.width for group in groups], dim=-1)
+        return torch.cat([joined(part, group.together) for group, part in zip(groups, parts, strict=True)], dim=-1)
 
 
 class BandDecoder(nn.Module):
@@ -143,7 +165,7 @@ class BandDecoder(nn.Module):
         self.layout = layout
         self.outputs = bias.shape[0]
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(g.count, channels, g.width * self.outputs) * 0.3 / math.sqrt(channels))
+            nn.Parameter(torch.randn(g.count, channels, g.units * self.outputs) * 0.3 / math.sqrt(channels))
             for g in layout.groups
         )
         self.bias = nn.Parameter(bias.reshape(-1, 1, 1).repeat(1, 1, layout.bins))
@@ -153,10 +175,18 @@ class BandDecoder(nn.Module):
         frames = bands.shape[1]
         groups = bands.split([group.count for group in self.layout.groups])
         bins = [
-            swapped(torch.bmm(part, weight)).reshape(frames, group.count * group.width, self.outputs)
+            self.bins(swapped(torch.bmm(part, weight)).reshape(frames, -1, self.outputs), group)
             for group, weight, part in zip(self.layout.groups, self.weights, groups, strict=True)
         ]
         return torch.cat(bins, dim=1).permute(2, 0, 1).contiguous() + self.bias
+
+    @staticmethod
+    def bins(units: Tensor, group: BandGroup) -> Tensor:
+        """[frames, units, outputs] with each unit for all its bins, [frames, bins, outputs]."""
+        if group.together == 1:
+            return units
+        # Joined, as fewer back ends have an operator that repeats.
+        return torch.cat([units.unsqueeze(2)] * group.together, dim=2).flatten(1, 2)
 
 
 class BinMixing(nn.Module):
@@ -166,8 +196,6 @@ class BinMixing(nn.Module):
     threshold the band sets. [features, time, batch, bins] and [bands * frames, channels] to [outputs, frames, bins].
     """
 
-    band_of_bin: Tensor
-
     def __init__(self, layout: BandLayout, channels: int, hidden: int, outputs: int) -> None:
         super().__init__()
         self.layout = layout
@@ -175,18 +203,51 @@ class BinMixing(nn.Module):
         self.context = nn.Parameter(torch.randn(layout.bands, channels, hidden) * 0.3 / math.sqrt(channels))
         self.bias = nn.Parameter(torch.zeros(layout.bands, 1, hidden))
         self.out = nn.Parameter(torch.zeros(outputs, hidden))  # at the start bands alone decide
-        widths = torch.tensor([group.width for group in layout.groups for _ in range(group.count)])
-        # A product with ones and zeros brings what a band knows to its bins: cheaper than a sum for each group.
-        band_of_bin = torch.eye(layout.bands).repeat_interleave(widths, dim=1)
-        self.register_buffer("band_of_bin", band_of_bin, persistent=False)
 
-    def forward(self, features: Tensor, x: Tensor) -> Tensor:
-        context = torch.bmm(x.unflatten(0, (self.layout.bands, -1)), self.context) + self.bias
-        frames, hidden = context.shape[1:]
-        of_bins = (context.flatten(1).transpose(0, 1) @ self.band_of_bin).reshape(frames, hidden, -1)
-        own = self.own.expand(frames, -1, -1)
-        mixed = functional.silu(torch.baddbmm(of_bins, own, swapped(features.flatten(1, 2))))
+    def told(self, x: Tensor) -> Tensor:
+        """What the bands, [bands * frames, channels], tell their bins: [bands, frames, hidden]."""
+        return torch.bmm(x.unflatten(0, (self.layout.bands, -1)), self.context) + self.bias
+
+    def forward(self, features: Tensor, told: Tensor) -> Tensor:
+        """`features` of bins, and what was told to their cells, [frames, hidden, cells]."""
+        frames, hidden, cells = told.shape
+        own = self.own.expand(frames, -1, -1), swapped(features.flatten(1, 2))
+        if self.layout.cell == 1:
+            mixed = functional.silu(torch.baddbmm(told, *own))
+        else:
+            of_cells = torch.bmm(*own).reshape(frames, hidden, cells, -1) + told.unsqueeze(-1)
+            mixed = functional.silu(of_cells).flatten(2)
         return swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed))
+
+
+class Colouring(nn.Module):
+    """An equaliser from the long-term spectrum: what to add to each band, zero unless the gate of all bands opens.
+
+    A cover leaves a shape in the spectrum that lasts, whatever is played: so it follows slow means alone, and cannot
+    pump. [frames, 1, 1, bins] in nepers above the level to gains [bands, frames].
+    """
+
+    shares: Tensor
+
+    def __init__(self, layout: BandLayout, hidden: int) -> None:
+        super().__init__()
+        bands = layout.bands
+        self.cell = layout.cell
+        self.widen = nn.Parameter(torch.randn(hidden, bands) / math.sqrt(bands))
+        self.widen_bias = nn.Parameter(torch.zeros(hidden, 1))
+        self.narrow = nn.Parameter(torch.zeros(bands, hidden))  # at the start nothing is added
+        self.narrow_bias = nn.Parameter(torch.zeros(bands, 1))
+        self.gate = nn.Parameter(torch.zeros(1, hidden))
+        self.gate_bias = nn.Parameter(torch.full((1, 1), COLOUR_START_LOGIT))
+        cells = layout.band_of_cell
+        self.register_buffer("shares", cells / cells.sum(dim=1, keepdim=True), persistent=False)
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        levels = self.shares @ swapped(joined(spectrum, self.cell).flatten(1))
+        hidden = functional.silu(self.widen @ levels + self.widen_bias)
+        opening = mask_of(torch.sigmoid(self.gate @ hidden + self.gate_bias), self.training, COLOUR_DEAD_ZONE, 1.0)
+        nepers = (self.narrow @ hidden + self.narrow_bias).clamp(-LARGEST_COLOUR, LARGEST_COLOUR)
+        return opening * (torch.exp(nepers) - 1.0)
 
 
 class TimeMixing(nn.Module):
@@ -274,11 +335,12 @@ class BandSplitGenerator(nn.Module):
     """
 
     window: Tensor
+    band_of_cell: Tensor
 
     def __init__(self, config: BandSplitConfig | None = None, layout: BandLayout | None = None) -> None:
         super().__init__()
         self.config = config = config or BandSplitConfig()
-        layout = layout or layout_for(config.bins)
+        layout = layout or layout_for(config.bins, config.most_units)
         if layout.bins != config.bins:
             raise ValueError(f"the band layout covers {layout.bins} bins, the window gives {config.bins}")
         self.layout = layout
@@ -293,7 +355,9 @@ class BandSplitGenerator(nn.Module):
         start = [MASK_START_LOGIT] * MASKS_PER_BIN + [COPY_START_LOGIT] * len(config.copy_shifts)
         self.norm = nn.LayerNorm(config.channels)
         self.decoder = BandDecoder(layout, config.channels, torch.tensor(start))
+        self.register_buffer("band_of_cell", layout.band_of_cell, persistent=False)
         self.bin_mixing = BinMixing(layout, config.channels, config.bin_hidden, MASKS_PER_BIN)
+        self.colouring = Colouring(layout, config.colour_hidden) if config.colour_hidden else None
 
     @property
     def spectrum_scale(self) -> float:
@@ -318,39 +382,66 @@ class BandSplitGenerator(nn.Module):
     def gains(self, logs: Tensor, states: list[Tensor]) -> tuple[Gains, list[Tensor]]:
         """Gains for the logarithms of scaled magnitudes [1, time, batch, bins], and the states after them."""
         statistics, memories, lasts = self.parted(states)
-        features, empty, statistics = self.features(logs, statistics)
-        x = self.encoder(features)
+        observed, statistics = self.features(logs, statistics)
+        x = self.encoder(observed.features)
         next_memories, next_lasts = [], []
         for block, memory, last in zip(self.blocks, memories, lasts, strict=True):
             x, memory, last = block(x, memory, last)
             next_memories.append(memory)
             next_lasts.append(last)
-        return self.decide(x, features, empty), [*statistics, *next_memories, *next_lasts]
+        return self.decide(x, observed), [*statistics, *next_memories, *next_lasts]
 
-    def decide(self, x: Tensor, features: Tensor, empty: Tensor) -> Gains:
-        """Gains by what the blocks made of the bands, x [bands * frames, channels], and by each bin's features
-        [features, time, batch, bins] and emptiness [1, time, batch, bins]."""
+    def decide(self, x: Tensor, observed: Observations) -> Gains:
+        """Gains by what the blocks made of the bands, x [bands * frames, channels], and by what each bin shows."""
         x = self.norm(x)
         masks, copies = self.decoder(x).split([MASKS_PER_BIN, len(self.config.copy_shifts)])
-        logits = masks + self.bin_mixing(features, x)
+        told, colour = self.to_cells(self.bin_mixing.told(x), self.colour(observed.long_term))
+        logits = masks + self.bin_mixing(observed.features, told)
         # softmax over (noise, reverberation, kept) with the last logit zero, written out: few and common operators
         exponentials = torch.exp(logits.clamp_max(LARGEST_LOGIT))
         noise, reverberation = exponentials.split(1)
         shares = exponentials / (1.0 + noise + reverberation)
-        copies = torch.relu(LARGEST_COPY_GAIN * torch.sigmoid(copies) - COPY_DEAD_ZONE)
-        return Gains(masks=mask_of(shares, self.training), copies=empty.flatten(1, 2) * copies)
+        copies = (LARGEST_COPY_GAIN * observed.empty.flatten(1, 2)) * torch.relu(torch.sigmoid(copies) - COPY_DEAD_ZONE)
+        return Gains(mask_of(shares, self.training), copies, colour)
+
+    def colour(self, long_term: Tensor) -> Tensor | None:
+        """What the equaliser adds, [bands, frames], by each bin's long-term level [1, time, batch, bins]."""
+        if self.colouring is None:
+            return None
+        colour: Tensor = self.colouring(long_term.reshape(-1, 1, 1, self.config.bins))
+        return colour
+
+    def to_cells(self, told: Tensor, colour: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """From bands to their cells: what they tell, [bands, frames, hidden], as [frames, hidden, cells], and the
+        equaliser, [bands, frames], as [frames, cells]."""
+        frames, hidden = told.shape[1:]
+        rows = told.flatten(1) if colour is None else torch.cat([told.flatten(1), colour], dim=1)
+        cells = rows.transpose(0, 1) @ self.band_of_cell
+        of_told, of_colour = cells[: frames * hidden], cells[frames * hidden :]
+        return of_told.reshape(frames, hidden, -1), None if colour is None else of_colour
 
     def change(self, gains: Gains, spectrum: Tensor, controls: Tensor) -> Tensor:
         """What `gains` add to a scaled `spectrum` [2, channels, frames, bins] under `controls` [3, frames, 1]."""
         denoise, dereverb, extend = controls.split(1)
         noise, reverberation = gains.masks.split(1)
-        change: Tensor = -(denoise * noise + dereverb * reverberation) * spectrum
-        kept = (1.0 - noise - reverberation) * spectrum
+        left = 1.0 - noise - reverberation
+        kept = left * spectrum
+        added = -(denoise * noise + dereverb * reverberation)
+        if gains.colour is not None:
+            added = added + self.of_bins(extend * gains.colour, left)
+        change: Tensor = added * spectrum
         reach = max(self.config.copy_shifts, default=0)
         padded = functional.pad(kept, (reach, 0))
         for gain, shift in zip(each(extend * gains.copies), self.config.copy_shifts, strict=True):
             change = change + gain * padded[..., reach - shift : reach - shift + self.config.bins]
         return change
+
+    def of_bins(self, cells: Tensor, bins: Tensor) -> Tensor:
+        """The product of what holds for a cell, [1, frames, cells], and for a bin, [1, frames, bins]."""
+        if self.layout.cell == 1:
+            return cells * bins
+        product: Tensor = (cells.unsqueeze(-1) * bins.unflatten(-1, (-1, self.layout.cell))).flatten(-2)
+        return product
 
     def logs(self, spectrum: Tensor, batch: int) -> Tensor:
         """Logarithms of the magnitudes, in the mean over channels, of a scaled spectrum [2, channels, frames, bins]:

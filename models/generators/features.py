@@ -9,6 +9,7 @@ neighbourhood says what stands out of it, as partials of music do and noise does
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,7 @@ NATURAL_BEND_DB = 15.0
 CUT_BEND_DB = 30.0
 CLIFF_SMOOTHING_HZ = 1000.0
 CLIFF_HZ = 1500.0
+CLIFF_STEP_HZ = 100.0
 HIGHEST_CLIFF_HZ = 15500.0
 NEPERS_PER_DB = math.log(10) / 20
 PEAK_FALL_DB_PER_SECOND = 3.0
@@ -60,11 +62,19 @@ def share_of(x: Tensor, whole: float) -> Tensor:
     return x.clamp(0.0, whole) / whole
 
 
-def smoothed(logs: Tensor, width: int) -> Tensor:
-    """The mean of each bin's neighbourhood of an odd `width`, [..., bins]."""
+def smoothed(logs: Tensor, width: int, stride: int = 1) -> Tensor:
+    """The mean of the neighbourhood of an odd `width` of every `stride`-th bin, [..., bins]."""
     rows = logs.reshape(-1, 1, 1, logs.shape[-1])
-    mean = functional.avg_pool2d(rows, (1, width), stride=1, padding=(0, width // 2), count_include_pad=False)
-    return mean.reshape(logs.shape)
+    mean = functional.avg_pool2d(rows, (1, width), stride=(1, stride), padding=(0, width // 2), count_include_pad=False)
+    return mean.reshape(*logs.shape[:-1], -1)
+
+
+def joined(features: Tensor, together: int) -> Tensor:
+    """The means of so many neighbours each, [..., bins / together]."""
+    if together == 1:
+        return features
+    rows = features.reshape(-1, 1, 1, features.shape[-1])
+    return functional.avg_pool2d(rows, (1, together)).reshape(*features.shape[:-1], -1)
 
 
 def standing_out(logs: Tensor) -> Tensor:
@@ -76,23 +86,35 @@ def cut_off(peaks: Tensor, emptiness: Tensor, bin_hertz: float) -> Tensor:
     """Whether the spectrum ends in a cliff, 0 to 1, [..., 1], by the logarithmic peaks and the emptiness of its bins,
     [..., bins], `bin_hertz` apart: the fall into what is empty, less the fall just before it.
     """
-    width, last = round(CLIFF_HZ / bin_hertz), min(round(HIGHEST_CLIFF_HZ / bin_hertz), peaks.shape[-1])
+    # Looked at in steps, as a cliff is wider than they are.
+    stride = max(1, round(CLIFF_STEP_HZ / bin_hertz))
+    step_hertz = stride * bin_hertz
+    width = round(CLIFF_HZ / step_hertz)
+    last = min(round(HIGHEST_CLIFF_HZ / step_hertz), -(-peaks.shape[-1] // stride))
     reach = round(CLIFF_SMOOTHING_HZ / bin_hertz / 2)
-    levels = smoothed(peaks[..., : last + reach], 2 * reach + 1)
+    levels = smoothed(peaks[..., : (last - 1) * stride + 1 + reach], 2 * reach + 1, stride)
     before, edge, after = (levels[..., start : last + start - 2 * width] for start in (0, width, 2 * width))
     bend = (edge - after) - torch.relu(before - edge)
-    steepest = (bend * emptiness[..., 2 * width : last]).amax(dim=-1, keepdim=True)
+    steepest = (bend * emptiness[..., 2 * width * stride : last * stride : stride]).amax(dim=-1, keepdim=True)
     first = NATURAL_BEND_DB * NEPERS_PER_DB
     return share_of(steepest - first, CUT_BEND_DB * NEPERS_PER_DB - first)
 
 
+class Observations(NamedTuple):
+    """Of each bin: its features [7, time, batch, bins]; how empty it has been of late, in a recording that was cut off,
+    0 to 1, and its long mean above the running level, in nepers: [1, time, batch, bins] each."""
+
+    features: Tensor
+    empty: Tensor
+    long_term: Tensor
+
+
 class StationarityFeatures(nn.Module):
-    """Log magnitudes [1, time, batch, bins] to features [7, time, batch, bins], with the running statistics as state.
+    """Log magnitudes [1, time, batch, bins] to observations, with the running statistics as state.
 
     The features, in nepers: the log magnitude above the running level; log magnitude and short mean above the leaky
     minimum; the log magnitude above the long mean and above the slow minimum; log magnitude and short mean above their
-    neighbourhoods. Also tells how empty each bin has been of late, in a recording that was cut off, 0 to 1:
-    [1, time, batch, bins].
+    neighbourhoods.
 
     The state is a list of what has an axis for the statistics first, all zero at the start: frames seen (capped)
     [1, 1, batch, 1]; the short and the long mean [2, 1, batch, bins]; the leaky and the slow minimum (less their start
@@ -123,7 +145,7 @@ class StationarityFeatures(nn.Module):
         return [(1, 1, batch, 1), (2, 1, batch, self.bins), (2, 1, batch, self.bins), (1, 1, batch, self.bins)]
 
     @torch.no_grad()
-    def forward(self, logs: Tensor, state: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def forward(self, logs: Tensor, state: list[Tensor]) -> tuple[Observations, list[Tensor]]:
         seen, means, minima, peak = state
         frames = seen + torch.arange(1, logs.shape[1] + 1, dtype=seen.dtype, device=seen.device).reshape(1, -1, 1, 1)
         rates = self.one / frames  # a plain mean until the exponential one has enough to go on
@@ -149,4 +171,4 @@ class StationarityFeatures(nn.Module):
         empty = heard * share_of(filled - peaks, (FILLED_DB - EMPTY_DB) * NEPERS_PER_DB)
         missing = empty * cut_off(peaks, empty, self.bin_hertz)
         state = [frames[:, -1:].clamp_max(self.most_frames), means, floors - MINIMUM_START, peak]
-        return torch.cat(features), missing, state
+        return Observations(torch.cat(features), missing, long_means - level), state

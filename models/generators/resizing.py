@@ -1,7 +1,8 @@
-"""A trained streaming generator at another window: a better start for a run than random weights.
+"""A trained streaming generator at another window, or of another size: a better start for a run than random weights.
 
-Bands stay where they are, so that a band of twice the bins reads each of its old weights twice, at half the size, and
-gives each of its old gains twice; what the network remembers is made to last as long as before.
+Bands stay where they are, so that a band of twice the weights reads each of its old ones twice, at half the size, and
+gives each of its old gains twice; what the network remembers is made to last as long as before. Of the blocks the first
+stay; what the old generator has not, starts at random.
 """
 
 from __future__ import annotations
@@ -31,26 +32,33 @@ def _nearest(weights: Tensor, bins: int, axis: int) -> Tensor:
 def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplitGenerator:
     """A generator of `config` that starts from the weights of another, whose window is a power of two times as long.
 
-    Raises ValueError where the configurations differ in more than the window and what that makes of copies' shifts.
+    Raises ValueError where the configurations differ in more than the window and what that makes of copies' shifts, the
+    number of blocks, how many bins share weights, and a colouring that only the new one has.
     """
     old = generator.config
-    if replace(old, window=config.window, copy_shifts=config.copy_shifts) != config:
-        raise ValueError(f"got weights of a generator of {old}, wanted of {config}, or one that differs in its window")
+    colour_hidden = old.colour_hidden or config.colour_hidden
+    changed = {name: getattr(config, name) for name in ("window", "copy_shifts", "blocks", "most_units")}
+    if replace(old, colour_hidden=colour_hidden, **changed) != config:
+        raise ValueError(
+            f"got weights of a generator of {old}, wanted of {config}, or one that differs in its window, blocks, "
+            "most_units or by having no colouring"
+        )
     longer = config.window / old.window
     shifts = tuple(2 * round(shift * longer / 2) for shift in old.copy_shifts)
     if len(shifts) != len(config.copy_shifts) or max(map(abs, np.subtract(shifts, config.copy_shifts))) > 2:
         raise ValueError(f"got weights for copies shifted by {shifts} bins, wanted for {config.copy_shifts}")
     made = BandSplitGenerator(config)
-    state = dict(generator.state_dict())
+    state = made.state_dict() | generator.state_dict()
+    state = {name: state[name] for name in made.state_dict()}
     for index, (group, before) in enumerate(zip(made.layout.groups, generator.layout.groups, strict=True)):
         name = f"encoder.weights.{index}"
-        rows = state[name].unflatten(1, (before.width, FEATURES_PER_BIN))
-        state[name] = _nearest(rows, group.width, 1).flatten(1, 2) / longer
+        rows = state[name].unflatten(1, (before.units, FEATURES_PER_BIN))
+        state[name] = _nearest(rows, group.units, 1).flatten(1, 2) * (before.units / group.units)
         name = f"decoder.weights.{index}"
-        columns = state[name].unflatten(2, (before.width, made.decoder.outputs))
-        state[name] = _nearest(columns, group.width, 2).flatten(2)
+        columns = state[name].unflatten(2, (before.units, made.decoder.outputs))
+        state[name] = _nearest(columns, group.units, 2).flatten(2)
     state["decoder.bias"] = _nearest(state["decoder.bias"], config.bins, 2)
-    for index in range(config.blocks):
+    for index in range(min(old.blocks, config.blocks)):
         # Per frame a small share u of the memory is renewed; of frames twice as long, 2 u.
         name = f"blocks.{index}.time.update.bias"
         state[name] = state[name] + math.log(longer)

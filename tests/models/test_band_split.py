@@ -1,5 +1,7 @@
 """What the generator promises by its structure, whatever its weights."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from models.generators.band_split import (
     BandSplitConfig,
     BandSplitGenerator,
     BinMixing,
+    Colouring,
     copy_shifts,
     mask_of,
 )
@@ -161,13 +164,13 @@ def test_features_of_steady_sound_settle_at_zero_distance_and_do_not_depend_on_l
     bins = 16
     features = StationarityFeatures(bins, NYQUIST / bins, 46.875, torch.full((bins,), 1 / bins))
     steady = torch.linspace(-3, -1, bins).repeat(1, 80, 1, 1)
-    found, _, _ = features(steady, silence_before(features))
+    (found, *_), _ = features(steady, silence_before(features))
     assert found.shape == (FEATURES_PER_BIN, 80, 1, bins)
     assert found[LOG_ABOVE_MINIMUM, -1].abs().max() < 0.05
     assert found[SHORT_ABOVE_MINIMUM, -1].abs().max() < 0.05
     assert found[LOG_ABOVE_MEAN, -1].abs().max() < 0.05
     torch.testing.assert_close(found[LOG, -1], steady[0, -1] + 2.0, atol=0.05, rtol=0)  # the level is the mean of bins
-    louder, _, _ = features(steady + 1.5, silence_before(features))
+    (louder, *_), _ = features(steady + 1.5, silence_before(features))
     torch.testing.assert_close(louder, found, atol=1e-4, rtol=1e-4)
 
 
@@ -176,7 +179,7 @@ def test_a_held_note_stands_above_the_slow_minimum_long_after_the_fast_one_gave_
     features = StationarityFeatures(1, NYQUIST, frames_per_second, torch.ones(1))
     quiet, note = round(frames_per_second), round(4 * frames_per_second)
     logs = torch.cat([torch.full((1, quiet, 1, 1), -4.0), torch.zeros(1, note, 1, 1)], dim=1)  # up by 35 dB for 4 s
-    found, _, _ = features(logs, silence_before(features))
+    (found, *_), _ = features(logs, silence_before(features))
     decibels = 20 / np.log(10)
     above_fast, above_slow = (found[row, -1, 0, 0] for row in (LOG_ABOVE_MINIMUM, LOG_ABOVE_SLOW_MINIMUM))
     assert float(above_fast) * decibels == pytest.approx(35 - 4 * 6, abs=1)
@@ -199,7 +202,8 @@ def test_bins_of_a_band_share_their_network_and_bands_do_not() -> None:
     mixing = BinMixing(layout, channels=6, hidden=5, outputs=2)
     with torch.no_grad():
         mixing.out.normal_()
-    context = torch.randn(layout.bands * 3, 6)
+    told = mixing.told(torch.randn(layout.bands * 3, 6))  # [bands, frames, hidden]
+    context = told.permute(1, 2, 0) @ layout.band_of_cell
     features = torch.randn(FEATURES_PER_BIN, 1, 1, 1).expand(FEATURES_PER_BIN, 3, 1, layout.bins)
     found = mixing(features, context)
     assert found.shape == (2, 3, layout.bins)
@@ -222,7 +226,7 @@ def test_emptiness_tells_a_band_that_was_never_recorded_from_a_quiet_one() -> No
     above = slice(400, 1000)  # 9.4 to 23.4 kHz
     for audio, wanted in ((loud, 1.0), (quiet_highs, 0.0)):
         spectrum = generator.analysed(torch.from_numpy(audio).float().reshape(1, 1, -1))
-        _, empty, _ = generator.features(generator.logs(spectrum, batch=1), silence_before(generator.features))
+        (_, empty, _), _ = generator.features(generator.logs(spectrum, batch=1), silence_before(generator.features))
         assert float((empty[0, 10:-1, :, above] - wanted).abs().mean()) < 0.02
         assert float(empty[0, 10:-1, :, 50:300].max()) == 0.0  # where the music is
         assert float(empty[0, :2].max()) == 0.0  # before anything is known
@@ -262,6 +266,82 @@ def test_a_layout_that_does_not_fit_is_refused() -> None:
         BandSplitGenerator(BandSplitConfig(window=1024), layout_for(1024))
     with pytest.raises(ValueError, match="a multiple of 256 bins, got 384"):
         layout_for(384)
+
+
+@pytest.mark.parametrize(("bins", "most_units"), [(512, 64), (1024, 64), (2048, 64), (2048, 32), (1024, 1)])
+def test_bands_of_many_bins_share_weights_among_neighbours(bins: int, most_units: int) -> None:
+    layout = layout_for(bins, most_units)
+    assert max(group.units for group in layout.groups) == min(most_units, bins // 16)
+    assert all(group.units * group.together == group.width for group in layout.groups)
+    assert layout.bins == bins
+    cells = layout.band_of_cell.repeat_interleave(layout.cell, dim=1)
+    widths = [group.width for group in layout.groups for _ in range(group.count)]
+    assert torch.equal(cells, torch.eye(layout.bands).repeat_interleave(torch.tensor(widths), dim=1))
+
+
+@pytest.mark.parametrize("most_units", [0, 3])
+def test_weights_are_shared_in_powers_of_two(most_units: int) -> None:
+    with pytest.raises(ValueError, match=f"a power of two of weights at most, got {most_units}"):
+        layout_for(1024, most_units)
+
+
+@torch.no_grad()
+def test_bins_that_share_weights_get_one_answer_and_are_heard_as_their_mean() -> None:
+    """The mixing of bins starts silent, so bands alone decide."""
+    torch.manual_seed(0)
+    together = 4
+    layout = BandLayout((BandGroup(2, 8), BandGroup(1, 16, together)))
+    random = BandSplitGenerator(BandSplitConfig(window=64, channels=6, blocks=1, copy_shifts=()), layout).eval()
+    logs = torch.randn(1, 5, 1, layout.bins)
+    (features, *_), _ = random.features(logs, silence_before(random.features))
+    swapped = features.clone()
+    swapped[..., 20], swapped[..., 21] = features[..., 21], features[..., 20]  # neighbours that share
+    assert torch.allclose(random.encoder(swapped), random.encoder(features), atol=1e-5)
+    swapped[..., 20], swapped[..., 25] = features[..., 25], features[..., 20]  # others
+    assert not torch.allclose(random.encoder(swapped), random.encoder(features), atol=1e-3)
+    masks = random.decoder(torch.randn(layout.bands * 5, 6)) - random.decoder.bias
+    shared = masks[..., 16:].unflatten(-1, (-1, together))
+    assert torch.equal(shared, shared[..., :1].expand_as(shared))
+    assert float((shared[..., 1:, 0] - shared[..., :-1, 0]).abs().min()) > 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("window", [1024, 4096])  # without cells, and with them
+def test_an_equaliser_acts_on_whole_bands_if_its_gate_is_open_and_only_as_extension(window: int) -> None:
+    shifts = copy_shifts(COPY_HERTZ, 48000, window)
+    generator = BandSplitGenerator(
+        BandSplitConfig(window=window, channels=8, blocks=1, colour_hidden=6, copy_shifts=shifts)
+    ).eval()
+    colouring = generator.colouring
+    assert colouring is not None
+    wanted_db = torch.linspace(-6, 12, generator.layout.bands)
+    colouring.narrow_bias.copy_((wanted_db * NEPERS_PER_DB).unsqueeze(1))
+    generator.decoder.bias[:2] = -20.0  # nothing is noise or reverberation
+    audio = 0.1 * torch.randn(1, 1, 12 * window)
+    for logit, share in ((20.0, 1.0), (0.0, 0.0), (-20.0, 0.0), (math.log(3.0), 0.5)):
+        colouring.gate_bias.fill_(logit)
+        before, after = (generator.analysed(generator(audio, controls(*c))) for c in ((0, 0, 0), (0, 0, 1)))
+        levels = [x.square().sum(dim=(0, 1, 2)).log().mul(0.5) for x in (before, after)]
+        widths = [group.width for group in generator.layout.groups for _ in range(group.count)]
+        rise = [part[len(part) // 2] for part in (levels[1] - levels[0]).split(widths)]
+        wanted = torch.log(1 + share * (10 ** (wanted_db / 20) - 1))
+        torch.testing.assert_close(torch.stack(rise)[-8:], wanted[-8:], atol=0.03, rtol=0)
+        assert torch.equal(generator(audio, controls(1, 1, 0)), audio)
+        if share == 0:
+            assert torch.equal(generator(audio, controls(1, 1, 1)), audio)
+
+
+def test_a_gate_that_is_shut_can_be_opened_by_training() -> None:
+    torch.manual_seed(0)
+    colouring = Colouring(layout_for(512), hidden=6).train()
+    with torch.no_grad():
+        colouring.narrow_bias.fill_(0.5)
+        colouring.gate_bias.fill_(-1.0)
+    found = colouring(torch.randn(3, 1, 1, 512))
+    assert not found.any()
+    found.sum().backward()
+    assert colouring.gate_bias.grad is not None
+    assert float(colouring.gate_bias.grad) > 0
 
 
 @pytest.mark.parametrize("bins", [512, 1024, 2048])

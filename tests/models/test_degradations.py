@@ -3,10 +3,20 @@
 import numpy as np
 import pytest
 import torch
+from scipy.signal import find_peaks
 
 from models.data.dataset import DegradedMusic, collate
 from models.data.degradations import DegradedClip, Samples
-from models.data.material import DULL_FROM_HZ, DULL_ORDERS, Material, dull
+from models.data.material import (
+    BABBLE_SHARE,
+    BABBLE_VOICES,
+    DULL_FROM_HZ,
+    DULL_ORDERS,
+    LARGEST_NOISE_SPEED,
+    Material,
+    dull,
+    noise_stretch,
+)
 from models.data.noise import a_weighted_power, clicks, coloured, hum, synthetic_noise
 from models.data.recipes import DEFAULT_RECIPE, Recipe
 from models.data.recordings import SAMPLE_RATE
@@ -40,6 +50,43 @@ def degrade(text: str, clean: Samples, seed: int = 0) -> DegradedClip:
 
 def rumble_and_hiss() -> Samples:
     return coloured(SECOND, -3.0, np.random.default_rng(9)) * np.float32(0.05)
+
+
+def strongest_hertz(samples: Samples) -> list[float]:
+    """Of all peaks within 20 dB of the highest."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    found, _ = find_peaks(spectrum, height=0.1 * spectrum.max(), distance=20)
+    return [float(hertz) for hertz in found * SAMPLE_RATE / len(samples)]
+
+
+def test_babble_is_several_voices_and_any_noise_is_babble_in_some_cases() -> None:
+    """Voices: 40 sines; the noise: one sine below them all."""
+    times = np.arange(2 * SECOND) / SECOND
+    voices, noise = (
+        [(8000 * np.sin(2 * np.pi * hertz * times)).astype(np.int16) for hertz in some]
+        for some in (range(2000, 10000, 200), [100])
+    )
+    given = Material(noise=noise, noise_names=["hum"], voices=voices)
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        heard = len(strongest_hertz(given.babble(SECOND, random)))
+        assert heard >= BABBLE_VOICES[0] - 1  # the same voice may be drawn twice
+        assert heard <= BABBLE_VOICES[1]
+    draws = 300
+    babble = sum(max(strongest_hertz(given.recorded_noise("any", SECOND // 4, random))) > 1000 for _ in range(draws))
+    assert babble == pytest.approx(BABBLE_SHARE * draws, abs=3 * np.sqrt(BABBLE_SHARE * draws))
+    assert max(max(strongest_hertz(given.recorded_noise("hum", SECOND // 4, random))) for _ in range(50)) < 1000
+
+
+def test_noise_is_heard_at_many_speeds() -> None:
+    noise = (8000 * np.sin(2 * np.pi * 1000 * np.arange(4 * SECOND) / SECOND)).astype(np.int16)
+    random = np.random.default_rng(0)
+    found = np.array([strongest_hertz(noise_stretch(noise, SECOND, random))[0] for _ in range(60)])
+    assert found.min() > 999 / LARGEST_NOISE_SPEED
+    assert found.max() < 1001 * LARGEST_NOISE_SPEED
+    assert found.min() < 750
+    assert found.max() > 1300
+    assert 10 < np.sum(np.abs(found - 1000) < 2) < 40
 
 
 def test_parts_add_up_to_the_degraded_clip() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from models.generators.band_split import COPY_HERTZ, BandSplitConfig, BandSplitGenerator, copy_shifts
+from models.generators.features import FEATURES_PER_BIN
 from models.generators.resizing import resized
 
 CONFIG = BandSplitConfig(window=1024, channels=6, blocks=2, copy_shifts=copy_shifts(COPY_HERTZ, 48000, 1024))
@@ -61,6 +62,30 @@ def test_memories_last_as_long(trained: BandSplitGenerator) -> None:
     )
     longest = int(wanted.argmin())
     assert float(ours[longest]) == pytest.approx(float(wanted[longest]), abs=0.01)
+
+
+@torch.no_grad()
+def test_bins_that_now_share_weights_hear_as_much_of_what_they_share(trained: BandSplitGenerator) -> None:
+    """Where neighbouring bins read alike, sharing the sum of their weights is hearing the same."""
+    halved = resized(trained, replace(CONFIG, most_units=16)).eval()
+    assert [group.units for group in halved.layout.groups] == [2, 4, 8, 16, 16]
+    features = torch.randn(FEATURES_PER_BIN, 3, 1, trained.layout.bins // 2).repeat_interleave(2, dim=-1)
+    torch.testing.assert_close(halved.encoder(features), trained.encoder(features), atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_fewer_blocks_are_the_first_ones_and_an_equaliser_begins_with_nothing(trained: BandSplitGenerator) -> None:
+    made = resized(trained, replace(CONFIG, blocks=1, colour_hidden=4)).eval()
+    assert len(made.blocks) == 1
+    ours, theirs = made.blocks[0].state_dict(), trained.blocks[0].state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    colour = made.colour(torch.randn(1, 5, 1, made.config.bins))
+    assert colour is not None
+    assert not colour.any()
+    again = resized(made, replace(made.config, window=2048, copy_shifts=at_window(2048).copy_shifts))
+    assert again.colouring is not None
+    assert made.colouring is not None
+    assert torch.equal(again.colouring.widen, made.colouring.widen)
 
 
 def test_what_differs_in_more_than_its_window_is_refused(trained: BandSplitGenerator) -> None:
