@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from torch import Tensor
 from tqdm import tqdm
 
-from models.data.dataset import Batch
 from models.processes import ALONE, Processes
 
+Given = TypeVar("Given")
+Taken = TypeVar("Taken", contravariant=True)
 
-class Run(Protocol):
+
+class Run(Protocol[Taken]):
     """What can be run: it counts its minutes over all sittings."""
 
     minutes: float
 
-    def step(self, batch: Batch) -> dict[str, float]:
+    def step(self, batch: Taken) -> dict[str, float]:
         """One step; figures by name."""
 
     @property
@@ -52,10 +54,10 @@ class CountingRun:
 
 
 def run_for(
-    run: Run,
+    run: Run[Given],
     minutes: float,
     checkpoint_minutes: float,
-    training: Iterator[Batch],
+    training: Iterator[Given],
     checkpoint: Callable[[Sequence[dict[str, float]]], None],
     processes: Processes = ALONE,
 ) -> None:

@@ -46,9 +46,10 @@ LARGEST_MASK = 0.8
 # In training a share inside the dead zone still feels this much of the gradient beyond it (a straight-through
 # estimator: Bengio, Leonard and Courville 2013, arXiv 1308.3432): a mask that fell asleep there would never wake.
 DEAD_ZONE_GRADIENT = 0.2
-# An equaliser acts only where colour is likelier than not: music that is dull, or bright, by nature stays so.
-COLOUR_DEAD_ZONE = 0.5
-COLOUR_START_LOGIT = 0.5
+# An equaliser acts only where a cover is likelier than not (models.learn_colour weighs its absence 1.5 times), and
+# wholly from the second share on: music that is dull, or bright, by nature stays so.
+COLOUR_DEAD_ZONE = 0.4
+COLOUR_CERTAIN = 0.7
 LARGEST_COLOUR = math.log(10.0)  # 20 dB, in nepers
 # Of the largest gain; one that only hovers near zero is none: quiet highs of clean music stay as they are.
 COPY_DEAD_ZONE = 0.015
@@ -111,11 +112,10 @@ class Gains:
     colour: Tensor | None = None
 
 
-def mask_of(share: Tensor, training: bool, dead_zone: float = MASK_DEAD_ZONE, largest: float = LARGEST_MASK) -> Tensor:
-    """What is done to a bin, at most `largest`, by the share of it that is thought unwanted: nothing within the dead
-    zone; `training` changes gradients only."""
-    taken = (share - dead_zone) / (1.0 - dead_zone)
-    mask = taken.clamp(0.0, largest)
+def mask_of(share: Tensor, training: bool) -> Tensor:
+    """What is taken of a bin, by the share of it that is thought unwanted; `training` changes gradients only."""
+    taken = (share - MASK_DEAD_ZONE) / (1.0 - MASK_DEAD_ZONE)
+    mask = taken.clamp(0.0, LARGEST_MASK)
     if not training:
         return mask
     asleep = DEAD_ZONE_GRADIENT * taken.clamp_max(0.0)
@@ -224,7 +224,8 @@ class Colouring(nn.Module):
     """An equaliser from the long-term spectrum: what to add to each band, zero unless the gate of all bands opens.
 
     A cover leaves a shape in the spectrum that lasts, whatever is played: so it follows slow means alone, and cannot
-    pump. [frames, 1, 1, bins] in nepers above the level to gains [bands, frames].
+    pump. [frames, 1, 1, bins] in nepers above the level to gains [bands, frames]. What covers do it learns apart
+    (models.learn_colour): of a loss of the whole it would make one more way to take noise away.
     """
 
     shares: Tensor
@@ -238,16 +239,25 @@ class Colouring(nn.Module):
         self.narrow = nn.Parameter(torch.zeros(bands, hidden))  # at the start nothing is added
         self.narrow_bias = nn.Parameter(torch.zeros(bands, 1))
         self.gate = nn.Parameter(torch.zeros(1, hidden))
-        self.gate_bias = nn.Parameter(torch.full((1, 1), COLOUR_START_LOGIT))
+        self.gate_bias = nn.Parameter(torch.zeros(1, 1))
         cells = layout.band_of_cell
         self.register_buffer("shares", cells / cells.sum(dim=1, keepdim=True), persistent=False)
+        self.requires_grad_(False)
+
+    def levels(self, spectrum: Tensor) -> Tensor:
+        """Mean levels of the bands, [bands, frames], of [frames, 1, 1, bins]."""
+        return self.shares @ swapped(joined(spectrum, self.cell).flatten(1))
+
+    def estimate(self, levels: Tensor) -> tuple[Tensor, Tensor]:
+        """The gate's logit [1, frames] and each band's gain in nepers [bands, frames], by levels of that shape."""
+        hidden = functional.silu(self.widen @ levels + self.widen_bias)
+        return self.gate @ hidden + self.gate_bias, self.narrow @ hidden + self.narrow_bias
 
     def forward(self, spectrum: Tensor) -> Tensor:
-        levels = self.shares @ swapped(joined(spectrum, self.cell).flatten(1))
-        hidden = functional.silu(self.widen @ levels + self.widen_bias)
-        opening = mask_of(torch.sigmoid(self.gate @ hidden + self.gate_bias), self.training, COLOUR_DEAD_ZONE, 1.0)
-        nepers = (self.narrow @ hidden + self.narrow_bias).clamp(-LARGEST_COLOUR, LARGEST_COLOUR)
-        return opening * (torch.exp(nepers) - 1.0)
+        logit, nepers = self.estimate(self.levels(spectrum))
+        share = torch.sigmoid(logit)
+        opening = ((share - COLOUR_DEAD_ZONE) / (COLOUR_CERTAIN - COLOUR_DEAD_ZONE)).clamp(0.0, 1.0)
+        return opening * (torch.exp(nepers.clamp(-LARGEST_COLOUR, LARGEST_COLOUR)) - 1.0)
 
 
 class TimeMixing(nn.Module):

@@ -17,6 +17,7 @@ STEEPNESS = (6.0, 14.0)  # of a Kaiser window: 60 to 140 dB of attenuation, as r
 LOWPASS_KNOWN_SHARE = 0.95  # of the corner frequency
 RESAMPLED_KNOWN_SHARE = 0.93  # of the lower rate's half: where the resampler's filter begins to fall
 COVER_TAPS = 1025
+COVER_HERTZ = np.linspace(0.0, NYQUIST, COVER_TAPS)
 COVER_CORNER_HZ = (1500.0, 4500.0)  # where half of the loss in dB is reached: it sets in from 1 to 3 kHz on
 COVER_ORDER = 4  # how steeply the loss sets in
 COVER_RESONANCE_HZ = (600.0, 1200.0)
@@ -65,12 +66,15 @@ def cover_gain_db(hertz: NDArray[np.float64], shelf_db: float, random: np.random
     return gain
 
 
+def coloured_by(clip: DegradedClip, gain_db: NDArray[np.float64]) -> DegradedClip:
+    """A clip through a filter of these gains at COVER_HERTZ."""
+    taps = firwin2(COVER_TAPS, COVER_HERTZ, 10 ** (gain_db / 20), fs=SAMPLE_RATE).astype(np.float32)
+    return clip.through(lambda samples: filtered(samples, taps))
+
+
 def covered(clip: DegradedClip, material: Material, random: np.random.Generator, shelf_db: float) -> DegradedClip:
     """A hand or a case over the hole. It colours: everything is still there, if faint."""
-    hertz = np.linspace(0.0, NYQUIST, COVER_TAPS)
-    gain = 10 ** (cover_gain_db(hertz, shelf_db, random) / 20)
-    taps = firwin2(COVER_TAPS, hertz, gain, fs=SAMPLE_RATE).astype(np.float32)
-    return clip.through(lambda samples: filtered(samples, taps))
+    return coloured_by(clip, cover_gain_db(COVER_HERTZ, shelf_db, random))
 
 
 CORNER_HERTZ = Quantity("frequency in hertz", 20.0, 23000.0, logarithmic=True)

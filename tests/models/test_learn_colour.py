@@ -1,0 +1,119 @@
+"""The equaliser learns what covers do, and nothing else learns."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from models.checkpoint import load_band_split, save_generator
+from models.data.dataset import DegradedMusic
+from models.data.material import Material
+from models.data.recipes import Recipe
+from models.data.steps.bandwidth import COVER_HERTZ
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator, copy_shifts
+from models.generators.features import NEPERS_PER_DB
+from models.learn_colour import COLOUR_COLUMNS, ColourRun, CoveredMusic, collate_covers, main
+from models.trainer import CURVE_NAME
+
+CONFIG = BandSplitConfig(
+    window=1024, channels=6, blocks=1, colour_hidden=16, copy_shifts=copy_shifts([4000.0], 48000, 1024)
+)
+
+
+def noise_material() -> Material:
+    random = np.random.default_rng(0)
+    room = (random.standard_normal(4800) * np.exp(-np.arange(4800) / 500)).astype(np.float32)
+    room[0] = 4.0
+    clips = [(3000 * random.standard_normal(96000)).astype(np.int16) for _ in range(2)]
+    return Material(clean=clips, clean_cutoff_hz=[24000.0] * 2, rooms=[room])
+
+
+@pytest.fixture
+def covered_music() -> CoveredMusic:
+    return CoveredMusic(DegradedMusic(noise_material(), 2.0, Recipe.parse("clean"), seed=0))
+
+
+@pytest.fixture
+def generator() -> BandSplitGenerator:
+    torch.manual_seed(0)
+    return BandSplitGenerator(CONFIG).eval()
+
+
+def test_half_of_the_music_is_covered_and_sounds_so(covered_music: CoveredMusic) -> None:
+    random = np.random.default_rng(1)
+    examples = [covered_music.example(random) for _ in range(60)]
+    covered = np.array([nepers.any() for _, nepers in examples])
+    assert 18 <= covered.sum() <= 42
+    shares = []
+    for heard, nepers in examples:
+        assert heard.shape == (96000,)
+        assert nepers.shape == COVER_HERTZ.shape
+        power = np.abs(np.fft.rfft(heard)) ** 2
+        shares.append(power[len(power) // 2 :].sum() / power.sum())
+    assert np.median(np.array(shares)[covered]) < 0.3 * np.median(np.array(shares)[~covered])
+    shelves_db = np.array([nepers[-1] for _, nepers in examples])[covered] / NEPERS_PER_DB
+    assert shelves_db.min() >= -24.01
+    assert shelves_db.max() <= -7.0
+
+
+def test_what_is_wanted_undoes_the_cover_band_by_band(generator: BandSplitGenerator, tmp_path: Path) -> None:
+    run = ColourRun(tmp_path, generator, 1e-3, 1.0)
+    nepers = torch.from_numpy(np.interp(COVER_HERTZ, [0, 12000, 24000], [0.5, 0.5, -1.5])).float()
+    wanted = run.wanted(nepers.unsqueeze(0))
+    assert wanted.shape == (48, 1, 1)
+    torch.testing.assert_close(wanted[:40, 0, 0], torch.full((40,), -0.5), atol=0.01, rtol=0)
+    centres = (torch.arange(8) + 0.5) / 8
+    torch.testing.assert_close(wanted[40:, 0, 0], -0.5 + 2.0 * centres, atol=0.01, rtol=0)
+    assert float(run.wanted(-10 * torch.ones(1, len(COVER_HERTZ))).max()) == pytest.approx(np.log(10))
+
+
+def test_the_equaliser_learns_and_nothing_else_does(
+    generator: BandSplitGenerator, covered_music: CoveredMusic, tmp_path: Path
+) -> None:
+    """One batch over and over: a cover is told from none, and undone to within 2 dB."""
+    random = np.random.default_rng(2)
+    batch = collate_covers([covered_music.example(random) for _ in range(8)])
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    run = ColourRun(tmp_path, generator, 1e-2, 1.0)
+    for step in range(300):
+        run.minutes = step / 300
+        figures = run.step(batch)
+    assert figures["gains_db"] < 2.0
+    assert figures["gate"] < 0.2
+    for name, value in generator.state_dict().items():
+        if name.startswith("colouring"):
+            assert not torch.equal(value, before[name]), name
+        else:
+            assert torch.equal(value, before[name]), name
+
+
+def test_a_generator_without_an_equaliser_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no equaliser: wanted one of a colour_hidden above 0"):
+        ColourRun(tmp_path, BandSplitGenerator(BandSplitConfig(channels=6, blocks=1)), 1e-3, 1.0)
+
+
+def test_the_command_writes_the_weights_with_their_equaliser(generator: BandSplitGenerator, tmp_path: Path) -> None:
+    audio = tmp_path / "audio"
+    audio.mkdir()
+    soundfile.write(audio / "song.wav", 0.1 * np.random.default_rng(0).standard_normal(96000), 48000)
+    weights = tmp_path / "weights.safetensors"
+    save_generator(weights, generator, generator.state_dict(), {"seed": 3})
+    out = tmp_path / "out"
+    given = ["--weights", str(weights), "--out", str(out), "--audio", str(audio), "--cache", str(tmp_path / "cache")]
+    main([*given, "--minutes", "0.02", "--rooms", "1", "--batch", "2", "--seconds", "2", "--workers", "0"])
+    learnt, facts = load_band_split(out / "generator.safetensors")
+    assert facts["seed"] == 3
+    assert facts["colour"]["examples"] >= 2
+    assert learnt.colouring is not None
+    assert learnt.colouring.narrow.any()
+    with open(out / CURVE_NAME, newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert tuple(rows[0]) == COLOUR_COLUMNS
+    assert float(rows[-1]["examples"]) == facts["colour"]["examples"]
+    assert all(math.isfinite(float(row["loss"])) for row in rows)
