@@ -58,7 +58,13 @@ RECURRENCE = ".time"
 """Ends the scope of a block's mixing over time itself, without the matrices in it."""
 MOVES = ("Concat", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
 """Operators that only move numbers."""
-MATRIX_PARTS = ("generator.encoder", "generator.blocks", "generator.decoder", "generator.bin_mixing")
+MATRIX_PARTS = (
+    "generator.encoder",
+    "generator.blocks",
+    "generator.decoder",
+    "generator.bin_mixing",
+    "generator.colouring",
+)
 """The modules whose matrices are weights; those of the DFT are none: their errors would be tones."""
 PRODUCTS = ("Gemm", "MatMul")
 FACTORS = 2

@@ -196,6 +196,8 @@ class BinMixing(nn.Module):
     threshold the band sets. [features, time, batch, bins] and [bands * frames, channels] to [outputs, frames, bins].
     """
 
+    band_of_cell: Tensor
+
     def __init__(self, layout: BandLayout, channels: int, hidden: int, outputs: int) -> None:
         super().__init__()
         self.layout = layout
@@ -203,21 +205,23 @@ class BinMixing(nn.Module):
         self.context = nn.Parameter(torch.randn(layout.bands, channels, hidden) * 0.3 / math.sqrt(channels))
         self.bias = nn.Parameter(torch.zeros(layout.bands, 1, hidden))
         self.out = nn.Parameter(torch.zeros(outputs, hidden))  # at the start bands alone decide
+        self.register_buffer("band_of_cell", layout.band_of_cell, persistent=False)
 
-    def told(self, x: Tensor) -> Tensor:
-        """What the bands, [bands * frames, channels], tell their bins: [bands, frames, hidden]."""
-        return torch.bmm(x.unflatten(0, (self.layout.bands, -1)), self.context) + self.bias
-
-    def forward(self, features: Tensor, told: Tensor) -> Tensor:
-        """`features` of bins, and what was told to their cells, [frames, hidden, cells]."""
-        frames, hidden, cells = told.shape
+    def forward(self, features: Tensor, x: Tensor, colour: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Also brings `colour` [bands, frames] to the bands' cells, [frames, cells]: one product does for all."""
+        context = torch.bmm(x.unflatten(0, (self.layout.bands, -1)), self.context) + self.bias
+        frames, hidden = context.shape[1:]
+        told = context.flatten(1) if colour is None else torch.cat([context.flatten(1), colour], dim=1)
+        cells = told.transpose(0, 1) @ self.band_of_cell
+        of_cells = cells[: frames * hidden].reshape(frames, hidden, -1)
         own = self.own.expand(frames, -1, -1), swapped(features.flatten(1, 2))
         if self.layout.cell == 1:
-            mixed = functional.silu(torch.baddbmm(told, *own))
+            mixed = functional.silu(torch.baddbmm(of_cells, *own))
         else:
-            of_cells = torch.bmm(*own).reshape(frames, hidden, cells, -1) + told.unsqueeze(-1)
-            mixed = functional.silu(of_cells).flatten(2)
-        return swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed))
+            of_bins = torch.bmm(*own).unflatten(-1, (-1, self.layout.cell))
+            mixed = functional.silu(of_bins + of_cells.unsqueeze(-1)).flatten(2)
+        logits = swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed))
+        return logits, None if colour is None else cells[frames * hidden :]
 
 
 class Colouring(nn.Module):
@@ -345,7 +349,6 @@ class BandSplitGenerator(nn.Module):
     """
 
     window: Tensor
-    band_of_cell: Tensor
 
     def __init__(self, config: BandSplitConfig | None = None, layout: BandLayout | None = None) -> None:
         super().__init__()
@@ -365,7 +368,6 @@ class BandSplitGenerator(nn.Module):
         start = [MASK_START_LOGIT] * MASKS_PER_BIN + [COPY_START_LOGIT] * len(config.copy_shifts)
         self.norm = nn.LayerNorm(config.channels)
         self.decoder = BandDecoder(layout, config.channels, torch.tensor(start))
-        self.register_buffer("band_of_cell", layout.band_of_cell, persistent=False)
         self.bin_mixing = BinMixing(layout, config.channels, config.bin_hidden, MASKS_PER_BIN)
         self.colouring = Colouring(layout, config.colour_hidden) if config.colour_hidden else None
 
@@ -405,8 +407,8 @@ class BandSplitGenerator(nn.Module):
         """Gains by what the blocks made of the bands, x [bands * frames, channels], and by what each bin shows."""
         x = self.norm(x)
         masks, copies = self.decoder(x).split([MASKS_PER_BIN, len(self.config.copy_shifts)])
-        told, colour = self.to_cells(self.bin_mixing.told(x), self.colour(observed.long_term))
-        logits = masks + self.bin_mixing(observed.features, told)
+        of_bins, colour = self.bin_mixing(observed.features, x, self.colour(observed.long_term))
+        logits = masks + of_bins
         # softmax over (noise, reverberation, kept) with the last logit zero, written out: few and common operators
         exponentials = torch.exp(logits.clamp_max(LARGEST_LOGIT))
         noise, reverberation = exponentials.split(1)
@@ -420,15 +422,6 @@ class BandSplitGenerator(nn.Module):
             return None
         colour: Tensor = self.colouring(long_term.reshape(-1, 1, 1, self.config.bins))
         return colour
-
-    def to_cells(self, told: Tensor, colour: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """From bands to their cells: what they tell, [bands, frames, hidden], as [frames, hidden, cells], and the
-        equaliser, [bands, frames], as [frames, cells]."""
-        frames, hidden = told.shape[1:]
-        rows = told.flatten(1) if colour is None else torch.cat([told.flatten(1), colour], dim=1)
-        cells = rows.transpose(0, 1) @ self.band_of_cell
-        of_told, of_colour = cells[: frames * hidden], cells[frames * hidden :]
-        return of_told.reshape(frames, hidden, -1), None if colour is None else of_colour
 
     def change(self, gains: Gains, spectrum: Tensor, controls: Tensor) -> Tensor:
         """What `gains` add to a scaled `spectrum` [2, channels, frames, bins] under `controls` [3, frames, 1]."""

@@ -55,7 +55,7 @@ SHARES = ((16, 4), (8, 8), (8, 16), (8, 32), (8, 64))
 """Counts of bands, and bins in each, of 1024: 94 Hz wide up to 1.5 kHz, 1.5 kHz wide above 12 kHz of 24."""
 SHARED_BINS = sum(count * width for count, width in SHARES)
 MOST_UNITS = 64
-LEAST_CELL = 8
+LEAST_CELL = 4
 
 
 def layout_for(bins: int, most_units: int = MOST_UNITS) -> BandLayout:

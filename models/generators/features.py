@@ -62,19 +62,19 @@ def share_of(x: Tensor, whole: float) -> Tensor:
     return x.clamp(0.0, whole) / whole
 
 
-def smoothed(logs: Tensor, width: int, stride: int = 1) -> Tensor:
-    """The mean of the neighbourhood of an odd `width` of every `stride`-th bin, [..., bins]."""
+def smoothed(logs: Tensor, width: int) -> Tensor:
+    """The mean of each bin's neighbourhood of an odd `width`, [..., bins]."""
     rows = logs.reshape(-1, 1, 1, logs.shape[-1])
-    mean = functional.avg_pool2d(rows, (1, width), stride=(1, stride), padding=(0, width // 2), count_include_pad=False)
-    return mean.reshape(*logs.shape[:-1], -1)
+    mean = functional.avg_pool2d(rows, (1, width), stride=1, padding=(0, width // 2), count_include_pad=False)
+    return mean.reshape(logs.shape)
 
 
-def joined(features: Tensor, together: int) -> Tensor:
+def joined(bins: Tensor, together: int) -> Tensor:
     """The means of so many neighbours each, [..., bins / together]."""
     if together == 1:
-        return features
-    rows = features.reshape(-1, 1, 1, features.shape[-1])
-    return functional.avg_pool2d(rows, (1, together)).reshape(*features.shape[:-1], -1)
+        return bins
+    mean: Tensor = bins.unflatten(-1, (-1, together)).mean(dim=-1)  # converters fail on pooling in strides
+    return mean
 
 
 def standing_out(logs: Tensor) -> Tensor:
@@ -87,15 +87,15 @@ def cut_off(peaks: Tensor, emptiness: Tensor, bin_hertz: float) -> Tensor:
     [..., bins], `bin_hertz` apart: the fall into what is empty, less the fall just before it.
     """
     # Looked at in steps, as a cliff is wider than they are.
-    stride = max(1, round(CLIFF_STEP_HZ / bin_hertz))
-    step_hertz = stride * bin_hertz
-    width = round(CLIFF_HZ / step_hertz)
-    last = min(round(HIGHEST_CLIFF_HZ / step_hertz), -(-peaks.shape[-1] // stride))
-    reach = round(CLIFF_SMOOTHING_HZ / bin_hertz / 2)
-    levels = smoothed(peaks[..., : (last - 1) * stride + 1 + reach], 2 * reach + 1, stride)
+    together = 2 ** max(0, math.floor(math.log2(CLIFF_STEP_HZ / bin_hertz)))
+    step_hertz = together * bin_hertz
+    peaks, emptiness = joined(peaks, together), joined(emptiness, together)
+    width, last = round(CLIFF_HZ / step_hertz), min(round(HIGHEST_CLIFF_HZ / step_hertz), peaks.shape[-1])
+    reach = round(CLIFF_SMOOTHING_HZ / step_hertz / 2)
+    levels = smoothed(peaks[..., : last + reach], 2 * reach + 1)
     before, edge, after = (levels[..., start : last + start - 2 * width] for start in (0, width, 2 * width))
     bend = (edge - after) - torch.relu(before - edge)
-    steepest = (bend * emptiness[..., 2 * width * stride : last * stride : stride]).amax(dim=-1, keepdim=True)
+    steepest = (bend * emptiness[..., 2 * width : last]).amax(dim=-1, keepdim=True)
     first = NATURAL_BEND_DB * NEPERS_PER_DB
     return share_of(steepest - first, CUT_BEND_DB * NEPERS_PER_DB - first)
 

@@ -14,7 +14,11 @@ from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 @pytest.fixture(scope="session")
 def generator() -> BandSplitGenerator:
     torch.manual_seed(6)
-    made = BandSplitGenerator(BandSplitConfig(channels=8, blocks=1, band_hidden=8, channel_hidden=8))
+    made = BandSplitGenerator(
+        BandSplitConfig(
+            channels=8, blocks=1, band_hidden=8, channel_hidden=8, bin_hidden=12, most_units=16, colour_hidden=8
+        )
+    )
     for parameter in made.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     return made.eval()

@@ -45,7 +45,9 @@ class Packages(NamedTuple):
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
     torch.manual_seed(5)
-    generator = BandSplitGenerator(BandSplitConfig(channels=32, blocks=1, band_hidden=8, channel_hidden=32))
+    generator = BandSplitGenerator(
+        BandSplitConfig(channels=32, blocks=1, band_hidden=8, channel_hidden=32, most_units=16, colour_hidden=8)
+    )
     for parameter in generator.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
     graph = StreamingGraph(generator.eval(), 1)

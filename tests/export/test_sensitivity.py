@@ -24,6 +24,7 @@ def test_the_parts_are_those_of_the_generator(converted: onnx.ModelProto) -> Non
         "blocks 0 band",
         "blocks 0 channel",
         "blocks 0 time",
+        "colouring",
         "decoder",
         "dft",
         "encoder",
