@@ -56,6 +56,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "sample_rate": BandSplitConfig.sample_rate,
         "window": BandSplitConfig.window,
         "blocks": BandSplitConfig.blocks,
+        "time_blocks": BandSplitConfig.time_blocks,
         "channels": BandSplitConfig.channels,
         "most_units": BandSplitConfig.most_units,
         "colour_hidden": BandSplitConfig.colour_hidden,
@@ -156,6 +157,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     both.add_argument("--window", type=int, help=f"in samples; default: {_default('window')}")
     streaming = parser.add_argument_group("of --generator band_split")
     streaming.add_argument("--blocks", type=int, help=f"default: {_default('blocks')}")
+    streaming.add_argument(
+        "--time-blocks",
+        type=int,
+        help=f"so many of the last mix over time alone; default: {_default('time_blocks')}",
+    )
     streaming.add_argument("--channels", type=int, help=f"default: {_default('channels')}")
     streaming.add_argument(
         "--most-units", type=int, help=f"sets of weights in a band at most; default: {_default('most_units')}"
@@ -197,6 +203,7 @@ def generator_config(given: argparse.Namespace) -> BandSplitConfig | UNetConfig:
             sample_rate=given.sample_rate,
             window=given.window,
             blocks=given.blocks,
+            time_blocks=given.time_blocks,
             channels=given.channels,
             most_units=given.most_units,
             colour_hidden=given.colour_hidden,

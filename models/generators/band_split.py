@@ -80,12 +80,14 @@ def copy_shifts(hertz: Sequence[float], sample_rate: int, window: int) -> tuple[
 @dataclass(frozen=True)
 class BandSplitConfig:
     """Sizes of a BandSplitGenerator; `copy_shifts` as the function of that name gives them, `most_units` as
-    `layout_for` takes it; a `colour_hidden` of 0 leaves colour as it is."""
+    `layout_for` takes it; a `colour_hidden` of 0 leaves colour as it is; of the blocks the last `time_blocks` mix over
+    time alone."""
 
     sample_rate: int = 48000
     window: int = 2048
     channels: int = 32
     blocks: int = 4
+    time_blocks: int = 0
     band_hidden: int = 96
     channel_hidden: int = 64
     bin_hidden: int = 12
@@ -324,16 +326,20 @@ class ChannelMixing(nn.Module):
 
 
 class Block(nn.Module):
-    """Mixing over time, across bands, across channels, each beside a skip."""
+    """Mixing over time, across bands, across channels, each beside a skip; or over time alone."""
 
-    def __init__(self, config: BandSplitConfig, bands: int) -> None:
+    def __init__(self, config: BandSplitConfig, bands: int, over_time_alone: bool = False) -> None:
         super().__init__()
         self.time = TimeMixing(bands, config.channels, config.sample_rate / config.hop)
-        self.band = BandMixing(bands, config.channels, config.band_hidden)
-        self.channel = ChannelMixing(config.channels, config.channel_hidden)
+        self.over_time_alone = over_time_alone
+        if not over_time_alone:
+            self.band = BandMixing(bands, config.channels, config.band_hidden)
+            self.channel = ChannelMixing(config.channels, config.channel_hidden)
 
     def forward(self, x: Tensor, memory: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, memory, last = self.time(x, memory, last)
+        if self.over_time_alone:
+            return x, memory, last
         mixed: Tensor = self.channel(self.band(x))
         return mixed, memory, last
 
@@ -364,7 +370,8 @@ class BandSplitGenerator(nn.Module):
         weights = 1.0 / equivalent_rectangular_bandwidth(hertz)
         self.features = StationarityFeatures(config.bins, bin_hertz, frames_per_second, weights / weights.sum())
         self.encoder = BandEncoder(layout, config.channels)
-        self.blocks = nn.ModuleList(Block(config, layout.bands) for _ in range(config.blocks))
+        whole = config.blocks - config.time_blocks
+        self.blocks = nn.ModuleList(Block(config, layout.bands, index >= whole) for index in range(config.blocks))
         start = [MASK_START_LOGIT] * MASKS_PER_BIN + [COPY_START_LOGIT] * len(config.copy_shifts)
         self.norm = nn.LayerNorm(config.channels)
         self.decoder = BandDecoder(layout, config.channels, torch.tensor(start))

@@ -2,7 +2,7 @@
 
 Bands stay where they are, so that a band of twice the weights reads each of its old ones twice, at half the size, and
 gives each of its old gains twice; what the network remembers is made to last as long as before. Of the blocks the first
-stay; what the old generator has not, starts at random.
+stay, and others begin by leaving things as they are; whatever else the old generator has not starts at random.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from torch import Tensor
 
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.generators.features import FEATURES_PER_BIN
+
+SIZES_THAT_MAY_DIFFER = ("window", "copy_shifts", "blocks", "time_blocks", "most_units")
 
 
 def _nearest(weights: Tensor, bins: int, axis: int) -> Tensor:
@@ -37,7 +39,7 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
     """
     old = generator.config
     colour_hidden = old.colour_hidden or config.colour_hidden
-    changed = {name: getattr(config, name) for name in ("window", "copy_shifts", "blocks", "most_units")}
+    changed = {name: getattr(config, name) for name in SIZES_THAT_MAY_DIFFER}
     if replace(old, colour_hidden=colour_hidden, **changed) != config:
         raise ValueError(
             f"got weights of a generator of {old}, wanted of {config}, or one that differs in its window, blocks, "
@@ -58,6 +60,17 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
         columns = state[name].unflatten(2, (before.units, made.decoder.outputs))
         state[name] = _nearest(columns, group.units, 2).flatten(2)
     state["decoder.bias"] = _nearest(state["decoder.bias"], config.bins, 2)
+    for index in range(old.blocks, config.blocks):
+        for mixing in (
+            "time.out.weight",
+            "time.out.bias",
+            "channel.narrow.weight",
+            "channel.narrow.bias",
+            "band.narrow",
+        ):
+            name = f"blocks.{index}.{mixing}"
+            if name in state:
+                state[name] = torch.zeros_like(state[name])
     for index in range(min(old.blocks, config.blocks)):
         # Per frame a small share u of the memory is renewed; of frames twice as long, 2 u.
         name = f"blocks.{index}.time.update.bias"

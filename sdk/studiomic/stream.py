@@ -53,15 +53,16 @@ class Stream:
     """Enhances blocks of any size at 8 to 192 kHz, always giving as many samples as it takes.
 
     The output is `latency` samples late, always, and does not depend on how the input is cut into blocks. A block that
-    completes a hop of the graph (1024 samples at 48 kHz) does that hop's work: on a device call `process` on a worker
-    beside the audio callback. A stream belongs to one thread at a time; only `controls` may be set from another.
+    completes a hop of the graph (2048 samples at 48 kHz by default, 512 of "live") does that hop's work: on a device
+    call `process` on a worker beside the audio callback. A stream belongs to one thread at a time; only `controls` may
+    be set from another.
 
     rate: Hz, an integer from 8000 to 192000. channels: 1 to 128. channel_groups: the channels that share one graph,
     whose gains are then estimated together ("auto": one pair where there are two channels, else singles; "pairs",
-    "singles", or a list such as [(0, 1), (2,)]). bundle: a Bundle, its name or its folder; by default the embedded one.
-    backend ("onnx", "tflite", or "coreml" on a Mac), precision ("fp32", "fp16", "int8"): which of the bundle's files
-    runs. threads: of the runtime, for one hop. providers: execution providers of ONNX Runtime, by its names, in order
-    of preference; by default its CPU.
+    "singles", or a list such as [(0, 1), (2,)]). bundle: a Bundle, its name or its folder; by default "studio", for
+    recordings; "live", a quarter as late, is for monitoring and calls. backend ("onnx", "tflite", or "coreml" on a
+    Mac), precision ("fp32", "fp16", "int8"): which of the bundle's files runs. threads: of the runtime, for one hop.
+    providers: execution providers of ONNX Runtime, by its names, in order of preference; by default its CPU.
 
     Raises InvalidRateError, InvalidLayoutError, InvalidControlError, InvalidOptionError, BundleError or
     MissingExtraError.

@@ -16,7 +16,13 @@ def generator() -> BandSplitGenerator:
     torch.manual_seed(6)
     made = BandSplitGenerator(
         BandSplitConfig(
-            channels=8, blocks=1, band_hidden=8, channel_hidden=8, bin_hidden=12, most_units=16, colour_hidden=8
+            channels=8,
+            blocks=1,
+            band_hidden=8,
+            channel_hidden=8,
+            bin_hidden=12,
+            most_units=16,
+            colour_hidden=8,
         )
     )
     for parameter in made.parameters():

@@ -88,6 +88,25 @@ def test_fewer_blocks_are_the_first_ones_and_an_equaliser_begins_with_nothing(tr
     assert torch.equal(again.colouring.widen, made.colouring.widen)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("time_blocks", [0, 1])
+def test_further_blocks_begin_by_leaving_things_as_they_are(trained: BandSplitGenerator, time_blocks: int) -> None:
+    more = resized(trained, replace(CONFIG, blocks=3, time_blocks=time_blocks)).eval()
+    assert len(more.blocks) == 3
+    assert [hasattr(block, "band") for block in more.blocks] == [True, True, not time_blocks]
+    audio = 0.1 * torch.randn(1, 1, 8 * CONFIG.window)
+    wanted = trained(audio, torch.ones(1, 3))
+    assert not torch.allclose(wanted, audio, atol=1e-3)
+    torch.testing.assert_close(more(audio, torch.ones(1, 3)), wanted, atol=1e-6, rtol=0)
+
+
+@torch.no_grad()
+def test_a_block_can_keep_its_mixing_over_time_alone(trained: BandSplitGenerator) -> None:
+    made = resized(trained, replace(CONFIG, time_blocks=1))
+    assert torch.equal(made.blocks[1].time.before, trained.blocks[1].time.before)
+    assert not any(name.startswith(("blocks.1.band", "blocks.1.channel")) for name in made.state_dict())
+
+
 def test_what_differs_in_more_than_its_window_is_refused(trained: BandSplitGenerator) -> None:
     with pytest.raises(ValueError, match=r"channels=6.*, wanted of .*channels=8.*differs in its window"):
         resized(trained, replace(at_window(2048), channels=8))

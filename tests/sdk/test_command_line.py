@@ -222,6 +222,7 @@ def test_info_tells_what_the_bundle_is(tiny_bundle: Path, capsys: pytest.Capture
     assert re.search(r"attributions +.*data_card\.csv", printed)
     assert "ONNX Runtime" in printed
     assert re.search(r"onnx +fp32 +1 ", printed)
+    assert re.search(r"built in +live, studio, unet\n", printed)
 
 
 def test_demo_of_the_built_in_sample(tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

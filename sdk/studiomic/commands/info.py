@@ -12,7 +12,9 @@ from studiomic.manifest import LossRecord
 HELP = "tell what a model bundle is, how late it is, and what taught it"
 EPILOG = """examples:
   studiomic info
-      the built-in bundle
+      the default bundle, and which others are built in
+  studiomic info --bundle live
+      another one
   studiomic info --bundle ./my_bundle
       a bundle of your own
 
@@ -31,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print; return the exit code."""
     import onnxruntime
 
-    from studiomic.bundle import load_bundle
+    from studiomic.bundle import embedded_bundles, load_bundle
     from studiomic.hop_plan import HopPlan
     from studiomic.version import __version__
 
@@ -44,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         ("studiomic", __version__),
         ("bundle", manifest.name),
         ("folder", str(bundle.folder)),
+        ("built in", ", ".join(embedded_bundles())),
         ("contract", str(manifest.contract_version)),
         ("sample rate", f"{manifest.sample_rate} Hz"),
         ("hop", f"{manifest.hop} samples"),

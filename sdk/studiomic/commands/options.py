@@ -39,7 +39,12 @@ def add_control_options(parser: argparse.ArgumentParser) -> None:
 
 def add_bundle_option(parser: argparse._ActionsContainer) -> None:
     """--bundle."""
-    parser.add_argument("--bundle", metavar="NAME|PATH", help="model bundle (default: the one that is built in)")
+    parser.add_argument(
+        "--bundle",
+        metavar="NAME|PATH",
+        help="model bundle: studio (the default, for recordings), live (a quarter of its delay, for monitoring and "
+        "calls), another that `studiomic info` lists, or a folder",
+    )
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
