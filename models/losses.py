@@ -25,7 +25,7 @@ EAR_BANDS = 40
 EAR_RANGE_HZ = (50.0, 20000.0)
 EAR_RESOLUTION = 2048
 EAR_WEIGHT = 0.12  # per dB
-MISSING_WEIGHT = 2.5  # of a level too low against one too high: music taken away is worse than noise left
+MISSING_WEIGHT = 2.0  # of a level too low against one too high: music taken away is worse than noise left
 ADDED_WEIGHT = 4.0  # of a level above the input's own, where all was recorded: what is dull by nature stays so
 # What lies so far below a frame's loudest band, or below the clip's, is masked or silent.
 FRAME_RANGE_DB = 50.0
