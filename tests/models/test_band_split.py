@@ -316,7 +316,7 @@ def test_an_equaliser_acts_on_whole_bands_if_its_gate_is_open_and_only_as_extens
     colouring.narrow_bias.copy_((wanted_db * NEPERS_PER_DB).unsqueeze(1))
     generator.decoder.bias[:2] = -20.0  # nothing is noise or reverberation
     audio = 0.1 * torch.randn(1, 1, 12 * window)
-    for logit, share in ((20.0, 1.0), (-0.41, 0.0), (-20.0, 0.0), (math.log(0.55 / 0.45), 0.5)):
+    for logit, share in ((20.0, 1.0), (0.4, 0.0), (-20.0, 0.0), (math.log(0.7 / 0.3), 0.5)):
         colouring.gate_bias.fill_(logit)
         before, after = (generator.analysed(generator(audio, controls(*c))) for c in ((0, 0, 0), (0, 0, 1)))
         levels = [x.square().sum(dim=(0, 1, 2)).log().mul(0.5) for x in (before, after)]
