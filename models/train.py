@@ -60,6 +60,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "channels": BandSplitConfig.channels,
         "most_units": BandSplitConfig.most_units,
         "colour_hidden": BandSplitConfig.colour_hidden,
+        "empty_db": BandSplitConfig.empty_db,
         "copy_hertz": list(COPY_HERTZ),
     },
     UNET: {
@@ -172,6 +173,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help=f"units of the equaliser, 0 for none; default: {_default('colour_hidden')}",
     )
     streaming.add_argument(
+        "--empty-db",
+        type=float,
+        help=f"below it a bin is empty, in dB full scale, 12 more for half the window; default: {_default('empty_db')}",
+    )
+    streaming.add_argument(
         "--copy-hertz", type=float, nargs="+", help="how far copies are shifted upwards; default: every 2 kHz to 12 kHz"
     )
     unet = parser.add_argument_group("of --generator unet")
@@ -207,6 +213,7 @@ def generator_config(given: argparse.Namespace) -> BandSplitConfig | UNetConfig:
             channels=given.channels,
             most_units=given.most_units,
             colour_hidden=given.colour_hidden,
+            empty_db=given.empty_db,
             copy_shifts=copy_shifts(given.copy_hertz, given.sample_rate, given.window),
         )
     channels, filters = layer_sizes(given.depth, given.width)

@@ -25,6 +25,7 @@ from torch.nn import functional
 from models.generators.axes import each, swapped
 from models.generators.bands import MOST_UNITS, BandGroup, BandLayout, layout_for
 from models.generators.features import (
+    EMPTY_DB,
     FEATURES_PER_BIN,
     MAGNITUDE_FLOOR,
     MAGNITUDE_SCALE,
@@ -81,7 +82,7 @@ def copy_shifts(hertz: Sequence[float], sample_rate: int, window: int) -> tuple[
 class BandSplitConfig:
     """Sizes of a BandSplitGenerator; `copy_shifts` as the function of that name gives them, `most_units` as
     `layout_for` takes it; a `colour_hidden` of 0 leaves colour as it is; of the blocks the last `time_blocks` mix over
-    time alone."""
+    time alone; a bin is empty below `empty_db`."""
 
     sample_rate: int = 48000
     window: int = 2048
@@ -93,6 +94,7 @@ class BandSplitConfig:
     bin_hidden: int = 12
     most_units: int = MOST_UNITS
     colour_hidden: int = 0
+    empty_db: float = EMPTY_DB
     copy_shifts: tuple[int, ...] = copy_shifts(COPY_HERTZ, 48000, 2048)
 
     @property
@@ -368,7 +370,9 @@ class BandSplitGenerator(nn.Module):
         bin_hertz = config.sample_rate / config.window
         hertz = torch.arange(config.bins) * bin_hertz
         weights = 1.0 / equivalent_rectangular_bandwidth(hertz)
-        self.features = StationarityFeatures(config.bins, bin_hertz, frames_per_second, weights / weights.sum())
+        self.features = StationarityFeatures(
+            config.bins, bin_hertz, frames_per_second, weights / weights.sum(), config.empty_db
+        )
         self.encoder = BandEncoder(layout, config.channels)
         whole = config.blocks - config.time_blocks
         self.blocks = nn.ModuleList(Block(config, layout.bands, index >= whole) for index in range(config.blocks))

@@ -39,10 +39,11 @@ CLIFF_STEP_HZ = 100.0
 HIGHEST_CLIFF_HZ = 15500.0
 NEPERS_PER_DB = math.log(10) / 20
 PEAK_FALL_DB_PER_SECOND = 3.0
-# A bin whose loudest moment of late stays below the first is empty, above the second it is not, in dB full scale:
-# 16-bit rounding lies at -128 dB a bin, the quietest highs of a normal recording peak above -106 dB.
+# A bin whose loudest moment of late stays below this is empty, FILLING_DB above it is not, in dB full scale: 16-bit
+# rounding lies at -128 dB a bin, the quietest highs of a normal recording peak above -106 dB. A window of half the
+# length leaks 12 dB more of what is loud, as the side lobes of its sine shape fall by 12 dB an octave.
 EMPTY_DB = -118.0
-FILLED_DB = -106.0
+FILLING_DB = 12.0
 SILENCED_FRAMES = 2.0
 HALF_A_FRAME = 0.5  # a count that goes from 0 to 1 in less than a frame: few delegates take a clamp to exactly 0 to 1
 MINIMUM_START = 8.0  # above any log magnitude, so that the first frame sets the minimum
@@ -126,8 +127,16 @@ class StationarityFeatures(nn.Module):
     slowest_rates: Tensor
     rises: Tensor
 
-    def __init__(self, bins: int, bin_hertz: float, frames_per_second: float, level_weights: Tensor) -> None:
+    def __init__(
+        self,
+        bins: int,
+        bin_hertz: float,
+        frames_per_second: float,
+        level_weights: Tensor,
+        empty_db: float = EMPTY_DB,
+    ) -> None:
         super().__init__()
+        self.filled = math.log(MAGNITUDE_SCALE) + (empty_db + FILLING_DB) * NEPERS_PER_DB - math.log(MAGNITUDE_FLOOR)
         self.bins = bins
         self.bin_hertz = bin_hertz
         rates = [1.0 - math.exp(-1.0 / (seconds * frames_per_second)) for seconds in (SHORT_SECONDS, LONG_SECONDS)]
@@ -167,8 +176,7 @@ class StationarityFeatures(nn.Module):
         # The mean over bins of the means over time is the mean over time of the level.
         level = (long_means * self.level_weights).sum(dim=-1, keepdim=True)
         features = [logs - level, both - floor, logs - long_means, logs - slow_floor, standing_out(both)]
-        filled = math.log(MAGNITUDE_SCALE) + FILLED_DB * NEPERS_PER_DB - math.log(MAGNITUDE_FLOOR)
-        empty = heard * share_of(filled - peaks, (FILLED_DB - EMPTY_DB) * NEPERS_PER_DB)
+        empty = heard * share_of(self.filled - peaks, FILLING_DB * NEPERS_PER_DB)
         missing = empty * cut_off(peaks, empty, self.bin_hertz)
         state = [frames[:, -1:].clamp_max(self.most_frames), means, floors - MINIMUM_START, peak]
         return Observations(torch.cat(features), missing, long_means - level), state

@@ -17,7 +17,7 @@ from torch import Tensor
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.generators.features import FEATURES_PER_BIN
 
-SIZES_THAT_MAY_DIFFER = ("window", "copy_shifts", "blocks", "time_blocks", "most_units")
+SIZES_THAT_MAY_DIFFER = ("window", "copy_shifts", "blocks", "time_blocks", "most_units", "empty_db")
 
 
 def _nearest(weights: Tensor, bins: int, axis: int) -> Tensor:
@@ -35,7 +35,7 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
     """A generator of `config` that starts from the weights of another, whose window is a power of two times as long.
 
     Raises ValueError where the configurations differ in more than the window and what that makes of copies' shifts, the
-    number of blocks, how many bins share weights, and a colouring that only the new one has.
+    number of blocks, how many bins share weights, what is empty, and a colouring that only the new one has.
     """
     old = generator.config
     colour_hidden = old.colour_hidden or config.colour_hidden

@@ -21,7 +21,7 @@ from models.generators.bands import BandGroup, BandLayout, layout_for
 from models.generators.features import (
     EMPTY_DB,
     FEATURES_PER_BIN,
-    FILLED_DB,
+    FILLING_DB,
     NEIGHBOURHOOD_BINS,
     NEPERS_PER_DB,
     StationarityFeatures,
@@ -230,6 +230,22 @@ def test_emptiness_tells_a_band_that_was_never_recorded_from_a_quiet_one() -> No
         assert float(empty[0, :2].max()) == 0.0  # before anything is known
 
 
+@pytest.mark.parametrize(("empty_db", "least", "most"), [(EMPTY_DB, 0.0, 0.6), (EMPTY_DB + 12, 0.98, 1.0)])
+def test_a_window_of_half_the_length_leaks_12_db_more(empty_db: float, least: float, most: float) -> None:
+    """Music-like noise at -23 dBFS, low-passed at 4 kHz."""
+    random = np.random.default_rng(0)
+    lows = firwin(1025, 4000, fs=48000, window=("kaiser", 10))
+    loud = np.convolve(0.07 * random.standard_normal(40 * HOP), lows / np.linalg.norm(lows), "same")
+    shifts = copy_shifts([4000.0], 48000, 1024)
+    generator = BandSplitGenerator(
+        BandSplitConfig(window=1024, channels=8, blocks=1, copy_shifts=shifts, empty_db=empty_db)
+    )
+    spectrum = generator.analysed(torch.from_numpy(loud).float().reshape(1, 1, -1))
+    (_, empty, _), _ = generator.features(generator.logs(spectrum, batch=1), silence_before(generator.features))
+    above = empty[0, 20:-1, :, 110:160]  # 5 to 7.5 kHz
+    assert least <= float(above.mean()) <= most
+
+
 @pytest.mark.parametrize(
     ("decibels_by_kilohertz", "wanted"),
     [
@@ -248,7 +264,7 @@ def test_only_a_cliff_tells_that_something_was_cut_off(
     bins = 1024
     hertz = np.arange(bins) * NYQUIST / bins
     levels = np.interp(hertz, 1000 * np.array(list(decibels_by_kilohertz)), list(decibels_by_kilohertz.values()))
-    emptiness = np.clip((FILLED_DB - levels) / (FILLED_DB - EMPTY_DB), 0, 1)
+    emptiness = np.clip((EMPTY_DB + FILLING_DB - levels) / FILLING_DB, 0, 1)
     found = cut_off(torch.from_numpy(levels * NEPERS_PER_DB), torch.from_numpy(emptiness), NYQUIST / bins)
     assert float(found) == wanted
 
