@@ -33,6 +33,7 @@ from models.generators.features import (
     StationarityFeatures,
     joined,
     magnitude,
+    share_of,
 )
 from models.generators.framing import analysis, square_root_hann, synthesis
 from models.generators.recurrence import delayed, gated_recurrence, latest
@@ -109,7 +110,7 @@ class BandSplitConfig:
 @dataclass(frozen=True)
 class Gains:
     """Per-bin gains: `masks` [2, frames, bins], what is taken as noise and as reverberation; `copies` [shifts, frames,
-    bins]; `colour` [frames, cells], what an equaliser adds of what is kept, or None for none."""
+    bins]; `colour` [1, frames, cells], what an equaliser adds of what is kept, or None for none."""
 
     masks: Tensor
     copies: Tensor
@@ -212,12 +213,12 @@ class BinMixing(nn.Module):
         self.register_buffer("band_of_cell", layout.band_of_cell, persistent=False)
 
     def forward(self, features: Tensor, x: Tensor, colour: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Also brings `colour` [bands, frames] to the bands' cells, [frames, cells]: one product does for all."""
+        """Also brings `colour` [bands, frames] to the bands' cells, [1, frames, cells]: one product does for all."""
         context = torch.bmm(x.unflatten(0, (self.layout.bands, -1)), self.context) + self.bias
         frames, hidden = context.shape[1:]
         told = context.flatten(1) if colour is None else torch.cat([context.flatten(1), colour], dim=1)
-        cells = told.transpose(0, 1) @ self.band_of_cell
-        of_cells = cells[: frames * hidden].reshape(frames, hidden, -1)
+        cells = (told.transpose(0, 1) @ self.band_of_cell).unsqueeze(0)  # as GPUs take no slices of two axes
+        of_cells = cells[:, : frames * hidden].reshape(frames, hidden, -1)
         own = self.own.expand(frames, -1, -1), swapped(features.flatten(1, 2))
         if self.layout.cell == 1:
             mixed = functional.silu(torch.baddbmm(of_cells, *own))
@@ -225,7 +226,7 @@ class BinMixing(nn.Module):
             of_bins = torch.bmm(*own).unflatten(-1, (-1, self.layout.cell))
             mixed = functional.silu(of_bins + of_cells.unsqueeze(-1)).flatten(2)
         logits = swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed))
-        return logits, None if colour is None else cells[frames * hidden :]
+        return logits, None if colour is None else cells[:, frames * hidden :]
 
 
 class Colouring(nn.Module):
@@ -264,7 +265,7 @@ class Colouring(nn.Module):
     def forward(self, spectrum: Tensor) -> Tensor:
         logit, nepers = self.estimate(self.levels(spectrum))
         share = torch.sigmoid(logit)
-        opening = ((share - COLOUR_DEAD_ZONE) / (COLOUR_CERTAIN - COLOUR_DEAD_ZONE)).clamp(0.0, 1.0)
+        opening = share_of(share - COLOUR_DEAD_ZONE, COLOUR_CERTAIN - COLOUR_DEAD_ZONE)
         return opening * (torch.exp(nepers.clamp(-LARGEST_COLOUR, LARGEST_COLOUR)) - 1.0)
 
 

@@ -74,8 +74,9 @@ def joined(bins: Tensor, together: int) -> Tensor:
     """The means of so many neighbours each, [..., bins / together]."""
     if together == 1:
         return bins
-    mean: Tensor = bins.unflatten(-1, (-1, together)).mean(dim=-1)  # converters fail on pooling in strides
-    return mean
+    # Converters fail on pooling in strides, and GPUs on more than four axes.
+    means = bins.reshape(-1, bins.shape[-1] // together, together).mean(dim=-1)
+    return means.reshape(*bins.shape[:-1], -1)
 
 
 def standing_out(logs: Tensor) -> Tensor:
