@@ -12,24 +12,24 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader
 
 from models.checkpoint import load_band_split, save_generator
 from models.curve import append_row, means
 from models.data.dataset import DegradedMusic
 from models.data.degradations import Samples
+from models.data.material import Material
 from models.data.recipes import Recipe
 from models.data.steps.bandwidth import COVER_HERTZ, coloured_by, cover_gain_db
 from models.generators.band_split import LARGEST_COLOUR, BandSplitGenerator
-from models.generators.features import NEPERS_PER_DB
+from models.generators.features import NEPERS_PER_DB, share_of
 from models.run_arguments import Lessons, add_run_arguments
 from models.schedule import set_learning_rate
 from models.timed_run import CountingRun, run_for
@@ -49,35 +49,26 @@ COLOUR_COLUMNS = ("minutes", "examples", "audio_hours", "learning_rate", "loss",
 BATCH = 16
 LEARNING_RATE = 3e-3
 
-Example = tuple[Samples, NDArray[np.float32]]
 
-
-class CoveredMusic(IterableDataset[Example]):
+class CoveredMusic(DegradedMusic):
     """Examples without end: what is heard, [samples], and the cover's gains in nepers at COVER_HERTZ; zero for none."""
 
-    def __init__(self, music: DegradedMusic) -> None:
-        self.music = music
+    def __init__(self, material: Material, seconds: float, seed: int) -> None:
         self.before, self.behind = Recipe.parse(BEFORE_THE_COVER), Recipe.parse(BEHIND_IT)
+        super().__init__(material, seconds, Recipe(self.before.steps + self.behind.steps), seed)
 
-    def __iter__(self) -> Iterator[Example]:
-        worker = get_worker_info()
-        random = np.random.default_rng([self.music.seed, self.music.first_example, worker.id if worker else 0])
-        while True:
-            yield self.example(random)
-
-    def example(self, random: np.random.Generator) -> Example:
-        material = self.music.material
-        clean, cutoff_hz = self.music.music(random)
-        clip = self.before.degrade(clean, cutoff_hz, material, random)
+    def example(self, random: np.random.Generator) -> tuple[Samples, Samples]:
+        clean, cutoff_hz = self.music(random)
+        clip = self.before.degrade(clean, cutoff_hz, self.material, random)
         gain_db = np.zeros(len(COVER_HERTZ))
         if random.random() < COVERED_SHARE:
             gain_db = cover_gain_db(COVER_HERTZ, random.uniform(*SHELF_DB), random)
             clip = coloured_by(clip, gain_db)
-        heard = self.behind.degrade(clip.degraded, cutoff_hz, material, random).degraded
+        heard = self.behind.degrade(clip.degraded, cutoff_hz, self.material, random).degraded
         return heard, (gain_db * NEPERS_PER_DB).astype(np.float32)
 
 
-def collate_covers(examples: list[Example]) -> tuple[Tensor, Tensor]:
+def collate_covers(examples: list[tuple[Samples, Samples]]) -> tuple[Tensor, Tensor]:
     """Audio [batch, 1, samples] and gains in nepers [batch, COVER_HERTZ]."""
     heard, nepers = (torch.from_numpy(np.stack(part)) for part in zip(*examples, strict=True))
     return heard.unsqueeze(1), nepers
@@ -127,7 +118,7 @@ class ColourRun(CountingRun):
         weights = covered + UNCOVERED_WEIGHT * (1.0 - covered)
         gate = functional.binary_cross_entropy_with_logits(logit, covered, weights)
         quietest, loud = HEARD_NEPERS
-        heard = covered * ((levels - quietest) / (loud - quietest)).clamp(0.0, 1.0)
+        heard = covered * share_of(levels - quietest, loud - quietest)
         error = (heard * (gains - wanted).square()).sum() / heard.sum().clamp_min(1.0)
         loss = gate + error
         self.optimizer.zero_grad()
@@ -161,10 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     generator, facts = load_band_split(given.weights)
     run = ColourRun(given.out, generator, given.learning_rate, given.minutes)
     lessons = Lessons.find(given, f"{BEFORE_THE_COVER}, {BEHIND_IT}", None)
-    music = DegradedMusic(lessons.material, given.seconds, Recipe.parse(lessons.degradations), given.seed)
-    training = DataLoader(
-        CoveredMusic(music), batch_size=given.batch, num_workers=given.workers, collate_fn=collate_covers
-    )
+    music = CoveredMusic(lessons.material, given.seconds, given.seed)
+    training = DataLoader(music, batch_size=given.batch, num_workers=given.workers, collate_fn=collate_covers)
     given.out.mkdir(parents=True, exist_ok=True)
     print(f"started {given.out}: {lessons}", flush=True)
     checkpoint_minutes = min(TrainingOptions.checkpoint_minutes, given.minutes / 4)

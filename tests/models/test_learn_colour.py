@@ -12,9 +12,7 @@ import soundfile
 import torch
 
 from models.checkpoint import load_band_split, save_generator
-from models.data.dataset import DegradedMusic
 from models.data.material import Material
-from models.data.recipes import Recipe
 from models.data.steps.bandwidth import COVER_HERTZ
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator, copy_shifts
 from models.generators.features import NEPERS_PER_DB
@@ -36,7 +34,7 @@ def noise_material() -> Material:
 
 @pytest.fixture
 def covered_music() -> CoveredMusic:
-    return CoveredMusic(DegradedMusic(noise_material(), 2.0, Recipe.parse("clean"), seed=0))
+    return CoveredMusic(noise_material(), 2.0, seed=0)
 
 
 @pytest.fixture
