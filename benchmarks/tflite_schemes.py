@@ -23,7 +23,7 @@ from export.material import read_music, synthesised_music
 from export.proof import moving_controls
 from export.quiet import kept_quiet
 from export.streaming_graph import StreamingGraph
-from export.tflite_file import INTEGER_BITS, KEPT_IN_FLOATS, MATRIX_PRODUCTS, convert_tflite
+from export.tflite_file import INTEGER_BITS, MATRIX_PRODUCTS, TURNED_TO_INTEGERS, convert_tflite
 from models.checkpoint import load_band_split
 from studiomic.commands.table import format_table
 from studiomic.runtimes.tflite import TfliteInterpreter
@@ -32,7 +32,6 @@ DEFAULT_SECONDS = 6.0
 CALIBRATION_HOPS = 64
 ROUNDS = 5
 EVERYWHERE = ".*"
-OUTSIDE_OF_THE_DFT = f"^((?!{KEPT_IN_FLOATS}).)*$"
 FULLY_CONNECTED = MATRIX_PRODUCTS[1]
 
 Recipe = Callable[[Any], object]
@@ -62,20 +61,20 @@ def schemes() -> dict[str, Recipe]:
 
     def dynamic(*operators: str) -> Recipe:
         return lambda work: [
-            work.add_dynamic_config(OUTSIDE_OF_THE_DFT, qtyping.TFLOperationName(name), INTEGER_BITS)
+            work.add_dynamic_config(TURNED_TO_INTEGERS, qtyping.TFLOperationName(name), INTEGER_BITS)
             for name in operators
         ]
 
     def static(activation_bits: int, *operators: str) -> Recipe:
         return lambda work: [
-            work.add_static_config(OUTSIDE_OF_THE_DFT, qtyping.TFLOperationName(name), activation_bits, INTEGER_BITS)
+            work.add_static_config(TURNED_TO_INTEGERS, qtyping.TFLOperationName(name), activation_bits, INTEGER_BITS)
             for name in operators
         ]
 
     channel, tensor = qtyping.QuantGranularity.CHANNELWISE, qtyping.QuantGranularity.TENSORWISE
     return {
-        "weights, a scale a channel": weights(OUTSIDE_OF_THE_DFT, channel),
-        "weights, a scale a tensor": weights(OUTSIDE_OF_THE_DFT, tensor),
+        "weights, a scale a channel": weights(TURNED_TO_INTEGERS, channel),
+        "weights, a scale a tensor": weights(TURNED_TO_INTEGERS, tensor),
         "weights, the DFT too": weights(EVERYWHERE, channel),
         "dynamic, fully connected": dynamic(FULLY_CONNECTED),
         "dynamic, all products": dynamic(*MATRIX_PRODUCTS),

@@ -38,11 +38,18 @@ SUFFIX = ".mlpackage"
 SMALLEST_COMPRESSED_WEIGHT = 512
 """Numbers in a weight below which 8 bits would save nothing worth an operator."""
 
-_FEATURES_MODULE = "generator.features"
+_STATISTICS_MODULES = ("generator.features", "generator.room_gate")
 _INVERSE_DFT_MODULE = "inverse_dft"
 _RECURRENCE_MODULES = ".time"
 """How the name of a block's mixing over time ends; the matrices in it are modules of their own."""
-_UNCOMPRESSED_BUFFERS = ("dft", "inverse_dft", "analysis_window", "synthesis_window", "generator_features")
+_UNCOMPRESSED_BUFFERS = (
+    "dft",
+    "inverse_dft",
+    "analysis_window",
+    "synthesis_window",
+    "generator_features",
+    "generator_declipping",
+)
 # Operators that only move numbers
 _MOVES = {
     "slice",
@@ -115,10 +122,10 @@ def _convert(graph: HopGraph, precision: str) -> Any:
 
 
 def float32_nodes(program: torch.export.ExportedProgram) -> set[str]:
-    """Names of the exported program's nodes that stay in float32: the slices of the inputs, the features and all that
-    they come from, the recurrences, the inverse DFT and all that comes from it."""
+    """Names of the exported program's nodes that stay in float32: the slices of the inputs, the features, the gate of
+    rooms and all that they come from, the recurrences, the inverse DFT and all that comes from it."""
     nodes = list(program.graph.nodes)
-    chosen = _with_ancestors(node for node in nodes if _in_module(node, _FEATURES_MODULE))
+    chosen = _with_ancestors(node for node in nodes if any(_in_module(node, name) for name in _STATISTICS_MODULES))
     chosen |= {node for node in nodes if _innermost_module(node).endswith(_RECURRENCE_MODULES)}
     tail: set[Node] = set()
     for node in nodes:

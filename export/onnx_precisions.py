@@ -1,12 +1,12 @@
 """The ONNX graph in fewer bits.
 
-fp16: inputs, outputs, states and the dry path stay in float32, and so does all that leads to the features: in float16 a
-full-scale bass line's rounding fills the quiet highs of the DFT with noise that passes for music, and running
-statistics with time constants of seconds no longer move. The recurrences stay too: what a state with a memory of many
-hops takes in at each is less than float16's rounding of it, and generators that use long memories lose 10 dB within
-seconds. (SNR against fp32 on degraded music with one part in float16 and the rest in float32: DFT 35 to 80 dB, features
-41 to 100, any other part above 79.) Casts are put by hand: ONNX Runtime's own converter also rounds what passes between
-two nodes that are both kept in float32.
+fp16: inputs, outputs, states and the dry path stay in float32, and so does all that leads to the features and to the
+gate of rooms: in float16 a full-scale bass line's rounding fills the quiet highs of the DFT with noise that passes for
+music, and running statistics with time constants of seconds no longer move. The recurrences stay too: what a state with
+a memory of many hops takes in at each is less than float16's rounding of it, and generators that use long memories lose
+10 dB within seconds. (SNR against fp32 on degraded music with one part in float16 and the rest in float32: DFT 35 to 80
+dB, features 41 to 100, any other part above 79.) Casts are put by hand: ONNX Runtime's own converter also rounds what
+passes between two nodes that are both kept in float32.
 
 ONNX Runtime on x86 has no float16 arithmetic: it casts to float32 before a node and back after it. There a file's
 rounding is checked, not its arithmetic; only an Arm processor proves that.
@@ -54,6 +54,8 @@ from export.onnx_tidying import drop_unused_constants
 from export.quiet import kept_quiet
 
 FEATURES = "generator.features"
+STATISTICS = (FEATURES, "generator.room_gate")
+"""What follows means over seconds."""
 RECURRENCE = ".time"
 """Ends the scope of a block's mixing over time itself, without the matrices in it."""
 MOVES = ("Concat", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
@@ -64,6 +66,7 @@ MATRIX_PARTS = (
     "generator.decoder",
     "generator.bin_mixing",
     "generator.colouring",
+    "generator.room_gate",
 )
 """The modules whose matrices are weights; those of the DFT are none: their errors would be tones."""
 PRODUCTS = ("Gemm", "MatMul")
@@ -152,9 +155,9 @@ def float32_nodes(model: Model) -> set[str]:
     graph = model.graph
     makers = {output: node for node in graph.node for output in node.output}
     scopes = {node.name: _scope_by_use(graph, node) for node in graph.node}
-    features = [node for node in graph.node if scopes[node.name] == FEATURES]
-    kept = {node.name for node in features}
-    kept |= _names_leading_to([name for node in features for name in node.input], makers)
+    statistics = [node for node in graph.node if scopes[node.name] in STATISTICS]
+    kept = {node.name for node in statistics}
+    kept |= _names_leading_to([name for node in statistics for name in node.input], makers)
     kept |= {name for name, scope in scopes.items() if scope.endswith(RECURRENCE)}
     unpacked = {value.name for value in graph.input}
     for node in graph.node:

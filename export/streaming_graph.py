@@ -10,14 +10,17 @@ from torch import Tensor
 from export.factored_dft import FactoredDft, FactoredInverseDft
 from export.hop_graph import HopGraph
 from models.generators.axes import swapped
-from models.generators.band_split import BandSplitGenerator
+from models.generators.band_split import CONTROLS, BandSplitGenerator
+
+EXTEND = CONTROLS - 1
 
 
 class StreamingGraph(HopGraph):
     """The graph around a generator of frames.
 
     The state packs, all zero at the start: the previous hop of audio (the analysis window's first half, and the delayed
-    dry signal), the overlap of the change made so far, then the generator's own states. The output is the dry signal,
+    dry signal), the overlap of the change made so far, the end of the input and its loudest sample (where peaks that
+    were cut off are drawn again before all else), then the generator's own states. The output is the dry signal,
     `hop` samples late, plus the overlap-added change: at controls 0, 0, 0 the change is a product with zero.
     """
 
@@ -29,8 +32,10 @@ class StreamingGraph(HopGraph):
     def __init__(self, generator: BandSplitGenerator, channels: int) -> None:
         config = generator.config
         hops = (1, 1, channels, config.hop)
-        shapes = [hops, hops, *generator.state_shapes()]
-        super().__init__(generator, channels, config.sample_rate, config.hop, config.window - config.hop, shapes)
+        mending = [(1, 1, channels, 2 * generator.margin), (1, 1, 1, 1)] if generator.margin else []
+        shapes = [hops, hops, *mending, *generator.state_shapes()]
+        latency = config.window - config.hop + generator.margin
+        super().__init__(generator, channels, config.sample_rate, config.hop, latency, shapes)
         self.dft = FactoredDft(config.window)
         self.inverse_dft = FactoredInverseDft(config.window)
         self.register_buffer("analysis_window", generator.window * generator.spectrum_scale, persistent=False)
@@ -41,14 +46,32 @@ class StreamingGraph(HopGraph):
         parts = state.reshape(1, 1, 1, -1).split([math.prod(shape) for shape in self.shapes], dim=3)
         previous, overlap, *inner = (part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True))
         now = audio.reshape(previous.shape)
+        mending: list[Tensor] = []
+        if self.generator.declipping is not None:
+            before, level, *inner = inner
+            now, mending = self.mended(now, before, level, controls)
         bins = swapped(self.dft(torch.cat([previous, now], dim=3) * self.analysis_window))
         spectrum = bins.reshape(2, self.channels, 1, self.hop)
         change, inner = self.generator.step(spectrum, controls.reshape(-1, 1, 1), inner)
         samples = self.inverse_dft(swapped(change.reshape(bins.shape))).reshape(1, 1, self.channels, -1)
-        ending, beginning = (samples * self.synthesis_window).split(self.hop, dim=3)
-        enhanced = previous + (overlap + ending)
-        statistics, *of_blocks = self.generator.parted(inner)
-        # Joined in two goes with a reshape between, or converters would make one of them.
-        joined = [torch.cat([part.reshape(1, 1, 1, -1) for part in statistics], dim=3), *map(torch.cat, of_blocks)]
-        packed = [part.reshape(1, -1) for part in (audio, beginning, *joined)]
+        finished, beginning = (samples * self.synthesis_window).split(self.hop, dim=3)
+        enhanced = previous + (overlap + finished)
+        room, statistics, *of_blocks = self.generator.parted(inner)
+        # Joined in several goes with a reshape between, or converters would make one of them.
+        few, more = ([part.reshape(1, 1, 1, -1) for part in parts] for parts in ([*mending, *room], statistics))
+        more = [torch.cat(few, dim=3), *more] if few else more
+        joined = [torch.cat(more, dim=3), *map(torch.cat, of_blocks)]
+        packed = [part.reshape(1, -1) for part in (now, beginning, *joined)]
         return enhanced.reshape(audio.shape), torch.cat(packed, dim=1)
+
+    def mended(self, audio: Tensor, before: Tensor, level: Tensor, controls: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The hop that ends a margin before `audio` does, with peaks that were cut off drawn again, and what to keep:
+        the end of the input and its loudest sample."""
+        assert self.generator.declipping is not None
+        heard = torch.cat([before, audio], dim=3)
+        level = torch.maximum(level, audio.abs().amax(dim=(2, 3), keepdim=True))
+        missing = self.generator.declipping(heard, level)
+        margin = self.generator.margin
+        extend = controls.reshape(1, 1, 1, -1)[..., EXTEND:]
+        mended = heard[..., margin:-margin] + extend * missing
+        return mended, [heard[..., -2 * margin :], level]

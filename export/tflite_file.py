@@ -8,6 +8,7 @@ the overlap-add keep 32 bits: they are small, and heard.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from export.factored_dft import FactoredDft
 from export.hop_graph import HopGraph
 from export.hop_runner import Samples, check_precision
 from export.quiet import kept_quiet
+from models.generators.declipping import Declipping
 from studiomic.runtimes.tflite import TfliteInterpreter
 
 INTEGER_BITS = 8
@@ -28,8 +30,10 @@ SMALLEST_MATRIX = 1024
 MATRIX_PRODUCTS = ("BATCH_MATMUL", "FULLY_CONNECTED")
 MATRIX_OPERANDS = 2
 """The first two inputs of a product are matrices, a third one is the bias."""
-KEPT_IN_FLOATS = FactoredDft.__module__
-"""Operators are named after the modules that they come from; those of this one keep 32 bits."""
+KEPT_IN_FLOATS = (FactoredDft.__module__, Declipping.__module__)
+"""Operators are named after the modules that they come from; those of these keep 32 bits: they have no weights."""
+TURNED_TO_INTEGERS = f"^((?!{'|'.join(map(re.escape, KEPT_IN_FLOATS))}).)*$"
+"""The operators of all other modules."""
 
 
 class _NamedGraph(nn.Module):
@@ -92,9 +96,8 @@ def _in_integers(converted: bytes) -> bytes:
         from ai_edge_quantizer import qtyping, quantizer
 
         work = quantizer.Quantizer(bytearray(converted))
-        outside_of_the_dft = f"^((?!{KEPT_IN_FLOATS}).)*$"
         for operator in MATRIX_PRODUCTS:
-            work.add_weight_only_config(outside_of_the_dft, qtyping.TFLOperationName(operator), INTEGER_BITS)
+            work.add_weight_only_config(TURNED_TO_INTEGERS, qtyping.TFLOperationName(operator), INTEGER_BITS)
         return bytes(work.quantize().quantized_model)
 
 
@@ -131,14 +134,14 @@ def _halve_weights(model: Any) -> None:
 
 
 def _large_matrices(model: Any) -> Iterator[int]:
-    """The tensors that are large constant operands of matrix products outside of the DFT."""
+    """The tensors that are large constant operands of matrix products, of modules that may keep less than 32 bits."""
     from ai_edge_litert.tools import flatbuffer_utils
 
     (graph,) = model.subgraphs
     for operator in graph.operators:
         name = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
-        of_the_dft = KEPT_IN_FLOATS in graph.tensors[operator.outputs[0]].name.decode()
-        if name in MATRIX_PRODUCTS and not of_the_dft:
+        made = graph.tensors[operator.outputs[0]].name.decode()
+        if name in MATRIX_PRODUCTS and not any(module in made for module in KEPT_IN_FLOATS):
             for index in operator.inputs[:MATRIX_OPERANDS]:
                 tensor = graph.tensors[index]
                 if model.buffers[tensor.buffer].data is not None and np.prod(tensor.shape) >= SMALLEST_MATRIX:

@@ -29,11 +29,13 @@ def band_split_halves(
     if not 0 <= layer <= blocks:
         raise ValueError(f"layer: got {layer}, wanted 0 (before the first block) to {blocks} (after the last)")
     with torch.no_grad():
-        spectrum = generator.analysed(degraded)
-        per_frame = generator.per_frame(controls, degraded)
-        statistics, memories, lasts = generator.parted(generator.initial_states(len(degraded)))
+        heard = generator.heard(degraded, controls)
+        spectrum = generator.analysed(heard)
+        per_frame = generator.per_frame(controls, heard)
+        room, statistics, memories, lasts = generator.parted(generator.initial_states(len(degraded)))
         states = list(zip(memories, lasts, strict=True))
         observed, _ = generator.features(generator.logs(spectrum, len(degraded)), statistics)
+        in_room, _ = generator.room(observed, room)
         x = generator.encoder(observed.features)
         for block, state in zip(generator.blocks[:layer], states, strict=False):
             x, *_ = block(x, *state)
@@ -42,7 +44,8 @@ def band_split_halves(
         y = moved.permute(1, 2, 0, 3).flatten(0, 2)
         for block, state in zip(generator.blocks[layer:], states[layer:], strict=True):
             y, *_ = block(y, *state)
-        return generator.changed(degraded, generator.change(generator.decide(y, observed), spectrum, per_frame))
+        change = generator.change(generator.decide(y, observed, in_room), spectrum, per_frame)
+        return generator.changed(heard, change)[..., generator.margin :]
 
     by_clip = x.unflatten(0, (generator.layout.bands, -1, len(degraded))).permute(2, 0, 1, 3)
     return by_clip.contiguous(), remainder

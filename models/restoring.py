@@ -49,6 +49,7 @@ def cut_windows(batch: Batch, window: int) -> Batch:
         passband_hz=repeated(batch.passband_hz),
         cutoff_hz=repeated(batch.cutoff_hz),
         windows=windows,
+        in_room=None,
     )
 
 
@@ -67,7 +68,11 @@ def restored_at(generator: Generator) -> int | None:
 
 def inputs(generator: Generator, batch: Batch) -> tuple[Tensor, ...]:
     """What the generator's `forward` takes of a batch as it learns it."""
-    return (batch.degraded,) if isinstance(generator, UNet) else (batch.degraded, batch.controls)
+    if isinstance(generator, UNet):
+        return (batch.degraded,)
+    if generator.room_gate is None or batch.in_room is None:
+        return batch.degraded, batch.controls
+    return batch.degraded, batch.controls, batch.in_room
 
 
 def move(batch: Batch, device: torch.device) -> Batch:
@@ -77,6 +82,7 @@ def move(batch: Batch, device: torch.device) -> Batch:
         degraded=batch.degraded.to(device),
         target=batch.target.to(device),
         controls=batch.controls.to(device),
+        in_room=None if batch.in_room is None else batch.in_room.to(device),
         passband_hz=batch.passband_hz.to(device),
         cutoff_hz=batch.cutoff_hz.to(device),
     )

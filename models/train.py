@@ -60,6 +60,8 @@ SIZES: dict[str, dict[str, Any]] = {
         "channels": BandSplitConfig.channels,
         "most_units": BandSplitConfig.most_units,
         "colour_hidden": BandSplitConfig.colour_hidden,
+        "room_hidden": BandSplitConfig.room_hidden,
+        "declipping": BandSplitConfig.declipping,
         "empty_db": BandSplitConfig.empty_db,
         "copy_hertz": list(COPY_HERTZ),
     },
@@ -173,6 +175,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help=f"units of the equaliser, 0 for none; default: {_default('colour_hidden')}",
     )
     streaming.add_argument(
+        "--room-hidden",
+        type=int,
+        help=f"units of the gate of rooms, 0 for none; default: {_default('room_hidden')}",
+    )
+    streaming.add_argument(
+        "--declipping", action="store_true", default=None, help="draw peaks again that a converter cut off"
+    )
+    streaming.add_argument(
         "--empty-db",
         type=float,
         help=f"below it a bin is empty, in dB full scale, 12 more for half the window; default: {_default('empty_db')}",
@@ -213,6 +223,8 @@ def generator_config(given: argparse.Namespace) -> BandSplitConfig | UNetConfig:
             channels=given.channels,
             most_units=given.most_units,
             colour_hidden=given.colour_hidden,
+            room_hidden=given.room_hidden,
+            declipping=given.declipping,
             empty_db=given.empty_db,
             copy_shifts=copy_shifts(given.copy_hertz, given.sample_rate, given.window),
         )

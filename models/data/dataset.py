@@ -34,8 +34,8 @@ LOUDEST_PEAK = 0.99
 @dataclass(frozen=True)
 class Batch:
     """Tensors of a batch: audio [batch, 1, samples], controls [batch, 3], passband [batch] in Hz (below it everything
-    can be known), cutoff [batch] in Hz (above it the target says nothing). Each `windows` rows are neighbours that were
-    cut from one clip."""
+    can be known), cutoff [batch] in Hz (above it the target says nothing), 1 in `in_room` [batch] for what was recorded
+    in a room (None: not known). Each `windows` rows are neighbours that were cut from one clip."""
 
     degraded: Tensor
     target: Tensor
@@ -43,6 +43,7 @@ class Batch:
     passband_hz: Tensor
     cutoff_hz: Tensor
     windows: int = 1
+    in_room: Tensor | None = None
 
 
 class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
@@ -118,4 +119,5 @@ def collate(examples: list[tuple[Samples, ...]]) -> Batch:
     degraded = clean - missing + noise + reverberation
     denoise, dereverb, extend = (controls[:, i : i + 1] for i in range(3))
     target = degraded - denoise * noise - dereverb * reverberation + extend * missing
-    return Batch(degraded.unsqueeze(1), target.unsqueeze(1), controls, limits[:, 0], limits[:, 1])
+    in_room = reverberation.abs().amax(dim=1).gt(0).float()
+    return Batch(degraded.unsqueeze(1), target.unsqueeze(1), controls, limits[:, 0], limits[:, 1], in_room=in_room)

@@ -18,3 +18,12 @@ def each(x: Tensor, axis: int = 0) -> tuple[Tensor, ...]:
     off nothing.
     """
     return (x,) if x.shape[axis] == 1 else x.split(1, dim=axis)
+
+
+def joined(bins: Tensor, together: int) -> Tensor:
+    """The means of so many neighbours each, [..., bins / together]."""
+    if together == 1:
+        return bins
+    # Converters fail on pooling in strides, and GPUs on more than four axes.
+    means = bins.reshape(-1, bins.shape[-1] // together, together).mean(dim=-1)
+    return means.reshape(*bins.shape[:-1], -1)

@@ -17,13 +17,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.generators.axes import each, swapped
-from models.generators.bands import MOST_UNITS, BandGroup, BandLayout, layout_for
+from models.generators.axes import each, joined, swapped
+from models.generators.bands import MOST_UNITS, BandGroup, BandLayout, BandMeans, layout_for
+from models.generators.declipping import CUT_SHARES, MARGIN, Declipping
 from models.generators.features import (
     EMPTY_DB,
     FEATURES_PER_BIN,
@@ -31,12 +33,12 @@ from models.generators.features import (
     MAGNITUDE_SCALE,
     Observations,
     StationarityFeatures,
-    joined,
     magnitude,
     share_of,
 )
 from models.generators.framing import analysis, square_root_hann, synthesis
 from models.generators.recurrence import delayed, gated_recurrence, latest
+from models.generators.room_gate import RoomGate
 
 SHORTEST_MEMORY_SECONDS = 0.02
 LONGEST_MEMORY_SECONDS = 5.0
@@ -95,6 +97,8 @@ class BandSplitConfig:
     bin_hidden: int = 12
     most_units: int = MOST_UNITS
     colour_hidden: int = 0
+    room_hidden: int = 0
+    declipping: bool = False
     empty_db: float = EMPTY_DB
     copy_shifts: tuple[int, ...] = copy_shifts(COPY_HERTZ, 48000, 2048)
 
@@ -105,6 +109,15 @@ class BandSplitConfig:
     @property
     def bins(self) -> int:
         return self.window // 2
+
+
+class States(NamedTuple):
+    """A generator's states: of the gate of rooms, of the features, memories of the blocks, their last frames."""
+
+    room: list[Tensor]
+    features: list[Tensor]
+    memories: list[Tensor]
+    lasts: list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -202,6 +215,7 @@ class BinMixing(nn.Module):
     """
 
     band_of_cell: Tensor
+    ones: Tensor
 
     def __init__(self, layout: BandLayout, channels: int, hidden: int, outputs: int) -> None:
         super().__init__()
@@ -211,6 +225,7 @@ class BinMixing(nn.Module):
         self.bias = nn.Parameter(torch.zeros(layout.bands, 1, hidden))
         self.out = nn.Parameter(torch.zeros(outputs, hidden))  # at the start bands alone decide
         self.register_buffer("band_of_cell", layout.band_of_cell, persistent=False)
+        self.register_buffer("ones", torch.ones(1, layout.cell), persistent=False)
 
     def forward(self, features: Tensor, x: Tensor, colour: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Also brings `colour` [bands, frames] to the bands' cells, [1, frames, cells]: one product does for all."""
@@ -223,8 +238,9 @@ class BinMixing(nn.Module):
         if self.layout.cell == 1:
             mixed = functional.silu(torch.baddbmm(of_cells, *own))
         else:
-            of_bins = torch.bmm(*own).unflatten(-1, (-1, self.layout.cell))
-            mixed = functional.silu(of_bins + of_cells.unsqueeze(-1)).flatten(2)
+            # A product with ones repeats what holds for a cell faster than runtimes broadcast it over a few bins.
+            repeated = of_cells.unsqueeze(-1) @ self.ones
+            mixed = functional.silu(torch.bmm(*own) + repeated.flatten(2))
         logits = swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed))
         return logits, None if colour is None else cells[:, frames * hidden :]
 
@@ -233,37 +249,27 @@ class Colouring(nn.Module):
     """An equaliser from the long-term spectrum: what to add to each band, zero unless the gate of all bands opens.
 
     A cover leaves a shape in the spectrum that lasts, whatever is played: so it follows slow means alone, and cannot
-    pump. [frames, 1, 1, bins] in nepers above the level to gains [bands, frames]. What covers do it learns apart
-    (models.learn_colour): of a loss of the whole it would make one more way to take noise away.
+    pump. Mean levels of the bands in nepers above the recording's, [bands, frames], to gains of that shape. What covers
+    do it learns apart (models.learn_colour): of a loss of the whole it would make one more way to take noise away.
     """
 
-    shares: Tensor
-
-    def __init__(self, layout: BandLayout, hidden: int) -> None:
+    def __init__(self, bands: int, hidden: int) -> None:
         super().__init__()
-        bands = layout.bands
-        self.cell = layout.cell
         self.widen = nn.Parameter(torch.randn(hidden, bands) / math.sqrt(bands))
         self.widen_bias = nn.Parameter(torch.zeros(hidden, 1))
         self.narrow = nn.Parameter(torch.zeros(bands, hidden))  # at the start nothing is added
         self.narrow_bias = nn.Parameter(torch.zeros(bands, 1))
         self.gate = nn.Parameter(torch.zeros(1, hidden))
         self.gate_bias = nn.Parameter(torch.zeros(1, 1))
-        cells = layout.band_of_cell
-        self.register_buffer("shares", cells / cells.sum(dim=1, keepdim=True), persistent=False)
         self.requires_grad_(False)
-
-    def levels(self, spectrum: Tensor) -> Tensor:
-        """Mean levels of the bands, [bands, frames], of [frames, 1, 1, bins]."""
-        return self.shares @ swapped(joined(spectrum, self.cell).flatten(1))
 
     def estimate(self, levels: Tensor) -> tuple[Tensor, Tensor]:
         """The gate's logit [1, frames] and each band's gain in nepers [bands, frames], by levels of that shape."""
         hidden = functional.silu(self.widen @ levels + self.widen_bias)
         return self.gate @ hidden + self.gate_bias, self.narrow @ hidden + self.narrow_bias
 
-    def forward(self, spectrum: Tensor) -> Tensor:
-        logit, nepers = self.estimate(self.levels(spectrum))
+    def forward(self, levels: Tensor) -> Tensor:
+        logit, nepers = self.estimate(levels)
         share = torch.sigmoid(logit)
         opening = share_of(share - COLOUR_DEAD_ZONE, COLOUR_CERTAIN - COLOUR_DEAD_ZONE)
         return opening * (torch.exp(nepers.clamp(-LARGEST_COLOUR, LARGEST_COLOUR)) - 1.0)
@@ -371,6 +377,7 @@ class BandSplitGenerator(nn.Module):
         bin_hertz = config.sample_rate / config.window
         hertz = torch.arange(config.bins) * bin_hertz
         weights = 1.0 / equivalent_rectangular_bandwidth(hertz)
+        self.declipping = Declipping() if config.declipping else None
         self.features = StationarityFeatures(
             config.bins, bin_hertz, frames_per_second, weights / weights.sum(), config.empty_db
         )
@@ -381,7 +388,14 @@ class BandSplitGenerator(nn.Module):
         self.norm = nn.LayerNorm(config.channels)
         self.decoder = BandDecoder(layout, config.channels, torch.tensor(start))
         self.bin_mixing = BinMixing(layout, config.channels, config.bin_hidden, MASKS_PER_BIN)
-        self.colouring = Colouring(layout, config.colour_hidden) if config.colour_hidden else None
+        self.band_means = BandMeans(layout)
+        self.colouring = Colouring(layout.bands, config.colour_hidden) if config.colour_hidden else None
+        self.room_gate = RoomGate(layout, config.room_hidden, frames_per_second) if config.room_hidden else None
+
+    @property
+    def margin(self) -> int:
+        """Samples by which what is analysed is late."""
+        return MARGIN if self.config.declipping else 0
 
     @property
     def spectrum_scale(self) -> float:
@@ -389,34 +403,47 @@ class BandSplitGenerator(nn.Module):
         return MAGNITUDE_SCALE / float(self.window.sum())
 
     def state_shapes(self, batch: int = 1) -> list[tuple[int, ...]]:
-        """Shapes of the states, in the order in which `step` takes them: of the features, then each block's memory,
-        then each block's last frame."""
+        """Shapes of the states, in the order in which `step` takes them: of the gate of rooms, of the features, then
+        each block's memory, then each block's last frame."""
+        of_room = [] if self.room_gate is None else self.room_gate.state_shapes(batch)
         of_blocks = [(self.layout.bands * batch, self.config.channels)] * self.config.blocks
-        return [*self.features.state_shapes(batch), *of_blocks, *of_blocks]
+        return [*of_room, *self.features.state_shapes(batch), *of_blocks, *of_blocks]
 
-    def parted(self, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """States of the features, memories of the blocks, last frames of the blocks."""
+    def parted(self, states: list[Tensor]) -> States:
+        """States in the order of `state_shapes`, by what they are of."""
         blocks = self.config.blocks
-        return states[: -2 * blocks], states[-2 * blocks : -blocks], states[-blocks:]
+        of_room = 0 if self.room_gate is None else len(self.room_gate.state_shapes(1))
+        return States(states[:of_room], states[of_room : -2 * blocks], states[-2 * blocks : -blocks], states[-blocks:])
 
     def initial_states(self, batch: int) -> list[Tensor]:
         """States before the first frame: zeros."""
         return [torch.zeros(shape, device=self.window.device) for shape in self.state_shapes(batch)]
 
-    def gains(self, logs: Tensor, states: list[Tensor]) -> tuple[Gains, list[Tensor]]:
-        """Gains for the logarithms of scaled magnitudes [1, time, batch, bins], and the states after them."""
-        statistics, memories, lasts = self.parted(states)
+    def gains(self, logs: Tensor, states: list[Tensor], in_room: Tensor | None = None) -> tuple[Gains, list[Tensor]]:
+        """Gains for the logarithms of scaled magnitudes [1, time, batch, bins], and the states after them; `in_room` as
+        `forward` takes it, [1, frames, 1]."""
+        room, statistics, memories, lasts = self.parted(states)
         observed, statistics = self.features(logs, statistics)
+        if in_room is None:
+            in_room, room = self.room(observed, room)
         x = self.encoder(observed.features)
         next_memories, next_lasts = [], []
         for block, memory, last in zip(self.blocks, memories, lasts, strict=True):
             x, memory, last = block(x, memory, last)
             next_memories.append(memory)
             next_lasts.append(last)
-        return self.decide(x, observed), [*statistics, *next_memories, *next_lasts]
+        return self.decide(x, observed, in_room), [*room, *statistics, *next_memories, *next_lasts]
 
-    def decide(self, x: Tensor, observed: Observations) -> Gains:
-        """Gains by what the blocks made of the bands, x [bands * frames, channels], and by what each bin shows."""
+    def room(self, observed: Observations, state: list[Tensor]) -> tuple[Tensor | None, list[Tensor]]:
+        """The gate [1, frames, 1] of what is taken as reverberation, None where it is always open, and its state."""
+        if self.room_gate is None:
+            return None, state
+        gate: tuple[Tensor, list[Tensor]] = self.room_gate(observed.heights, state, self.band_means)
+        return gate
+
+    def decide(self, x: Tensor, observed: Observations, in_room: Tensor | None) -> Gains:
+        """Gains by what the blocks made of the bands, x [bands * frames, channels], by what each bin shows, and by
+        whether there is a room."""
         x = self.norm(x)
         masks, copies = self.decoder(x).split([MASKS_PER_BIN, len(self.config.copy_shifts)])
         of_bins, colour = self.bin_mixing(observed.features, x, self.colour(observed.long_term))
@@ -424,6 +451,9 @@ class BandSplitGenerator(nn.Module):
         # softmax over (noise, reverberation, kept) with the last logit zero, written out: few and common operators
         exponentials = torch.exp(logits.clamp_max(LARGEST_LOGIT))
         noise, reverberation = exponentials.split(1)
+        if in_room is not None:
+            reverberation = in_room * reverberation
+            exponentials = torch.cat([noise, reverberation])
         shares = exponentials / (1.0 + noise + reverberation)
         copies = (LARGEST_COPY_GAIN * observed.empty.flatten(1, 2)) * torch.relu(torch.sigmoid(copies) - COPY_DEAD_ZONE)
         return Gains(mask_of(shares, self.training), copies, colour)
@@ -432,7 +462,7 @@ class BandSplitGenerator(nn.Module):
         """What the equaliser adds, [bands, frames], by each bin's long-term level [1, time, batch, bins]."""
         if self.colouring is None:
             return None
-        colour: Tensor = self.colouring(long_term.reshape(-1, 1, 1, self.config.bins))
+        colour: Tensor = self.colouring(self.band_means(long_term.reshape(-1, self.config.bins)))
         return colour
 
     def change(self, gains: Gains, spectrum: Tensor, controls: Tensor) -> Tensor:
@@ -466,22 +496,52 @@ class BandSplitGenerator(nn.Module):
             magnitudes = magnitudes.mean(dim=1, keepdim=True)
         return torch.log(magnitudes + MAGNITUDE_FLOOR).reshape(1, -1, batch, self.config.bins)
 
-    def step(self, spectrum: Tensor, controls: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def step(
+        self, spectrum: Tensor, controls: Tensor, states: list[Tensor], in_room: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
         """The change to a scaled `spectrum` [2, channels, frames, bins], real and imaginary parts of frames in the
         order of time, then of the batch, under `controls` [3, frames, 1]; and the next states.
         """
         batch = states[0].shape[2]
-        gains, next_states = self.gains(self.logs(spectrum, batch), states)
+        gains, next_states = self.gains(self.logs(spectrum, batch), states, in_room)
         return self.change(gains, spectrum, controls), next_states
 
-    def forward(self, audio: Tensor, controls: Tensor) -> Tensor:
+    def forward(self, audio: Tensor, controls: Tensor, in_room: Tensor | None = None) -> Tensor:
         """Enhance whole clips: audio [batch, channels, samples], controls [batch, 3] or per hop [batch, hops, 3].
 
-        Returns [batch, channels, samples] without delay.
+        `in_room` [batch]: 1 for clips that were recorded in a room, else 0, in place of the gate's guess: what to take
+        away is learnt where there is something to take. Returns [batch, channels, samples] without delay.
         """
-        spectrum = self.analysed(audio)
-        change, _ = self.step(spectrum, self.per_frame(controls, audio), self.initial_states(audio.shape[0]))
-        return self.changed(audio, change)
+        heard = self.heard(audio, controls)
+        if in_room is not None:
+            in_room = in_room.repeat(self.hops(heard)).reshape(1, -1, 1)
+        states = self.initial_states(audio.shape[0])
+        change, _ = self.step(self.analysed(heard), self.per_frame(controls, heard), states, in_room)
+        return self.changed(heard, change)[..., self.margin :]
+
+    @torch.no_grad()
+    def heard(self, audio: Tensor, controls: Tensor) -> Tensor:
+        """What is analysed of audio [batch, channels, samples] under controls as `forward` takes them: the same,
+        `margin` samples later, with peaks that were cut off drawn again. [batch, channels, samples + margin]."""
+        if self.declipping is None:
+            return audio
+        late = functional.pad(audio, (MARGIN, 0))
+        hops, hop = self.hops(late), self.config.hop
+        padded = functional.pad(audio, (2 * MARGIN, hops * hop - audio.shape[-1]))
+        # A hop at a time, as each has its own level: [batch * hops, 1, channels, hop and margins]
+        rows = padded.unfold(-1, hop + 2 * MARGIN, hop).permute(0, 2, 1, 3).flatten(0, 1).unsqueeze(1)
+        loudest = padded[..., 2 * MARGIN :].abs().unflatten(-1, (hops, hop)).amax(dim=(1, 3)).cummax(dim=1).values
+        levels = loudest.reshape(-1, 1, 1, 1)
+        # Few hops of music that was not clipped come near the level more than once: the rest need no work.
+        near = (rows.abs() >= CUT_SHARES[0] * levels).sum(dim=(1, 2, 3)) > 1
+        missing = rows.new_zeros(len(rows), 1, rows.shape[2], hop)
+        if bool(near.any()):
+            missing[near] = self.declipping(rows[near], levels[near])
+        missing = missing.unflatten(0, (-1, hops)).squeeze(2)
+        extend = self.per_frame(controls, late)[2].unflatten(0, (hops, -1)).permute(1, 0, 2).unsqueeze(3)
+        added = (extend * missing).permute(0, 2, 1, 3).flatten(2)
+        heard: Tensor = late + added[..., : late.shape[-1]]
+        return heard
 
     def hops(self, audio: Tensor) -> int:
         """One more than a clip fills, as the last hop comes out one later."""

@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from models.generators.axes import joined, swapped
 
 
 @dataclass(frozen=True)
@@ -70,3 +72,18 @@ def layout_for(bins: int, most_units: int = MOST_UNITS) -> BandLayout:
     if bins < 1 or any(width % 1 for _, width in scaled):
         raise ValueError(f"a band layout needs a multiple of {SHARED_BINS // SHARES[0][1]} bins, got {bins}")
     return BandLayout(tuple(BandGroup(count, int(width), max(1, int(width) // most_units)) for count, width in scaled))
+
+
+class BandMeans(nn.Module):
+    """Means over the bins of each band: [rows, bins] to [bands, rows]."""
+
+    shares: Tensor
+
+    def __init__(self, layout: BandLayout) -> None:
+        super().__init__()
+        self.cell = layout.cell
+        cells = layout.band_of_cell
+        self.register_buffer("shares", cells / cells.sum(dim=1, keepdim=True), persistent=False)
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        return self.shares @ swapped(joined(spectrum, self.cell))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.generators.axes import each
+from models.generators.axes import each, joined
 
 FEATURES_PER_BIN = 7
 # A full-scale sine reads |X| = MAGNITUDE_SCALE / 2, the floor is -140 dB below full scale: a band that was never
@@ -70,15 +70,6 @@ def smoothed(logs: Tensor, width: int) -> Tensor:
     return mean.reshape(logs.shape)
 
 
-def joined(bins: Tensor, together: int) -> Tensor:
-    """The means of so many neighbours each, [..., bins / together]."""
-    if together == 1:
-        return bins
-    # Converters fail on pooling in strides, and GPUs on more than four axes.
-    means = bins.reshape(-1, bins.shape[-1] // together, together).mean(dim=-1)
-    return means.reshape(*bins.shape[:-1], -1)
-
-
 def standing_out(logs: Tensor) -> Tensor:
     """Log magnitudes [..., bins] less the mean of their neighbourhood, in nepers."""
     return logs - smoothed(logs, NEIGHBOURHOOD_BINS)
@@ -104,11 +95,13 @@ def cut_off(peaks: Tensor, emptiness: Tensor, bin_hertz: float) -> Tensor:
 
 class Observations(NamedTuple):
     """Of each bin: its features [7, time, batch, bins]; how empty it has been of late, in a recording that was cut off,
-    0 to 1, and its long mean above the running level, in nepers: [1, time, batch, bins] each."""
+    0 to 1; its long mean above the running level, and its log magnitude above that long mean, in nepers:
+    [1, time, batch, bins] each."""
 
     features: Tensor
     empty: Tensor
     long_term: Tensor
+    heights: Tensor
 
 
 class StationarityFeatures(nn.Module):
@@ -176,8 +169,9 @@ class StationarityFeatures(nn.Module):
         both = torch.cat([logs, shorts])
         # The mean over bins of the means over time is the mean over time of the level.
         level = (long_means * self.level_weights).sum(dim=-1, keepdim=True)
-        features = [logs - level, both - floor, logs - long_means, logs - slow_floor, standing_out(both)]
+        heights = logs - long_means
+        features = [logs - level, both - floor, heights, logs - slow_floor, standing_out(both)]
         empty = heard * share_of(self.filled - peaks, FILLING_DB * NEPERS_PER_DB)
         missing = empty * cut_off(peaks, empty, self.bin_hertz)
         state = [frames[:, -1:].clamp_max(self.most_frames), means, floors - MINIMUM_START, peak]
-        return Observations(torch.cat(features), missing, long_means - level), state
+        return Observations(torch.cat(features), missing, long_means - level, heights), state

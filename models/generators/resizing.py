@@ -17,7 +17,7 @@ from torch import Tensor
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.generators.features import FEATURES_PER_BIN
 
-SIZES_THAT_MAY_DIFFER = ("window", "copy_shifts", "blocks", "time_blocks", "most_units", "empty_db")
+MAY_DIFFER = ("window", "copy_shifts", "blocks", "time_blocks", "most_units", "declipping", "empty_db")
 
 
 def _nearest(weights: Tensor, bins: int, axis: int) -> Tensor:
@@ -39,8 +39,9 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
     """
     old = generator.config
     colour_hidden = old.colour_hidden or config.colour_hidden
-    changed = {name: getattr(config, name) for name in SIZES_THAT_MAY_DIFFER}
-    if replace(old, colour_hidden=colour_hidden, **changed) != config:
+    room_hidden = old.room_hidden or config.room_hidden
+    changed = {name: getattr(config, name) for name in MAY_DIFFER}
+    if replace(old, colour_hidden=colour_hidden, room_hidden=room_hidden, **changed) != config:
         raise ValueError(
             f"got weights of a generator of {old}, wanted of {config}, or one that differs in its window, blocks, "
             "most_units or by having no colouring"

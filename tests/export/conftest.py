@@ -23,6 +23,8 @@ def generator() -> BandSplitGenerator:
             bin_hidden=12,
             most_units=16,
             colour_hidden=8,
+            room_hidden=4,
+            declipping=True,
         )
     )
     for parameter in made.parameters():

@@ -46,7 +46,16 @@ class Packages(NamedTuple):
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
     torch.manual_seed(5)
     generator = BandSplitGenerator(
-        BandSplitConfig(channels=32, blocks=1, band_hidden=8, channel_hidden=32, most_units=16, colour_hidden=8)
+        BandSplitConfig(
+            channels=32,
+            blocks=1,
+            band_hidden=8,
+            channel_hidden=32,
+            most_units=16,
+            colour_hidden=8,
+            room_hidden=4,
+            declipping=True,
+        )
     )
     for parameter in generator.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)

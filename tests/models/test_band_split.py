@@ -224,7 +224,8 @@ def test_emptiness_tells_a_band_that_was_never_recorded_from_a_quiet_one() -> No
     above = slice(400, 1000)  # 9.4 to 23.4 kHz
     for audio, wanted in ((loud, 1.0), (quiet_highs, 0.0)):
         spectrum = generator.analysed(torch.from_numpy(audio).float().reshape(1, 1, -1))
-        (_, empty, _), _ = generator.features(generator.logs(spectrum, batch=1), silence_before(generator.features))
+        observed, _ = generator.features(generator.logs(spectrum, batch=1), silence_before(generator.features))
+        empty = observed.empty
         assert float((empty[0, 10:-1, :, above] - wanted).abs().mean()) < 0.02
         assert float(empty[0, 10:-1, :, 50:300].max()) == 0.0  # where the music is
         assert float(empty[0, :2].max()) == 0.0  # before anything is known
@@ -241,8 +242,8 @@ def test_a_window_of_half_the_length_leaks_12_db_more(empty_db: float, least: fl
         BandSplitConfig(window=1024, channels=8, blocks=1, copy_shifts=shifts, empty_db=empty_db)
     )
     spectrum = generator.analysed(torch.from_numpy(loud).float().reshape(1, 1, -1))
-    (_, empty, _), _ = generator.features(generator.logs(spectrum, batch=1), silence_before(generator.features))
-    above = empty[0, 20:-1, :, 110:160]  # 5 to 7.5 kHz
+    observed, _ = generator.features(generator.logs(spectrum, batch=1), silence_before(generator.features))
+    above = observed.empty[0, 20:-1, :, 110:160]  # 5 to 7.5 kHz
     assert least <= float(above.mean()) <= most
 
 

@@ -16,7 +16,8 @@ from models.data.material import Material
 from models.data.steps.bandwidth import COVER_HERTZ
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator, copy_shifts
 from models.generators.features import NEPERS_PER_DB
-from models.learn_colour import COLOUR_COLUMNS, ColourRun, CoveredMusic, collate_covers, main
+from models.head_run import DONE_COLUMNS
+from models.learn_colour import ColourRun, CoveredMusic, collate_covers, main
 from models.trainer import CURVE_NAME
 
 CONFIG = BandSplitConfig(
@@ -112,6 +113,6 @@ def test_the_command_writes_the_weights_with_their_equaliser(generator: BandSpli
     assert learnt.colouring.narrow.any()
     with open(out / CURVE_NAME, newline="") as lines:
         rows = list(csv.DictReader(lines))
-    assert tuple(rows[0]) == COLOUR_COLUMNS
+    assert tuple(rows[0]) == (*DONE_COLUMNS, *ColourRun.columns)
     assert float(rows[-1]["examples"]) == facts["colour"]["examples"]
     assert all(math.isfinite(float(row["loss"])) for row in rows)

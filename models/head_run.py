@@ -1,0 +1,99 @@
+"""Teaching a part of a streaming generator apart, while all its other weights stay as they are. A run begins anew at
+each call: it takes minutes.
+
+OUT/generator.safetensors   the weights with the part's       OUT/curve.csv   losses over time
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.checkpoint import load_band_split, save_generator
+from models.curve import append_row, means
+from models.generators.band_split import BandSplitGenerator
+from models.run_arguments import Lessons, add_run_arguments
+from models.schedule import set_learning_rate
+from models.timed_run import CountingRun, run_for
+from models.trainer import CURVE_NAME, WEIGHTS_NAME, TrainingOptions
+
+DONE_COLUMNS = ("minutes", "examples", "audio_hours", "learning_rate", "loss")
+BATCH = 16
+LEARNING_RATE = 3e-3
+WEIGHT_DECAY = 0.01
+
+
+class HeadRun(CountingRun):
+    """Teaches `learnt`, a part of a generator or what becomes one, into the folder `out`, for `planned` minutes.
+
+    `name`: of what it has done, among the facts in the weights' file; `columns`: what `losses` gives beside `loss`.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+
+    def __init__(
+        self, out: Path, generator: BandSplitGenerator, learnt: nn.Module, learning_rate: float, planned: float
+    ) -> None:
+        super().__init__()
+        self.out = out
+        self.generator = generator
+        self.learning_rate = learning_rate
+        self.planned = planned
+        self.optimizer = torch.optim.AdamW(
+            learnt.requires_grad_(True).parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY
+        )
+
+    def losses(self, batch: Any) -> dict[str, Tensor]:
+        """The `loss` of a batch, and its parts by the names in `columns`."""
+        raise NotImplementedError
+
+    def step(self, batch: Any) -> dict[str, float]:
+        """One step of gradient descent."""
+        rate = set_learning_rate(self.optimizer, self.minutes / self.planned, self.learning_rate)
+        losses = self.losses(batch)
+        self.optimizer.zero_grad()
+        losses["loss"].backward()
+        self.optimizer.step()
+        return {"learning_rate": rate, **{name: float(loss.detach()) for name, loss in losses.items()}}
+
+    def checkpoint(self, recent: Sequence[dict[str, float]], facts: dict[str, object]) -> None:
+        """A row of the curve, and the weights."""
+        append_row(self.out / CURVE_NAME, {**self.done, **means(recent)}, (*DONE_COLUMNS, *self.columns))
+        facts = {**facts, self.name: self.done}
+        save_generator(self.out / WEIGHTS_NAME, self.generator, self.generator.state_dict(), facts)
+
+
+def run_head(
+    arguments: Sequence[str] | None,
+    module: str,
+    description: str,
+    degradations: str,
+    make_run: Callable[[Path, BandSplitGenerator, float, float], HeadRun],
+    make_batches: Callable[[Lessons, argparse.Namespace], Iterable[Any]],
+) -> None:
+    """The command line of `python -m models.<module>`. Raises ValueError where the weights lack what is to be taught,
+    or nothing can teach."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m models.{module}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options = TrainingOptions
+    add_run_arguments(parser, BATCH, options.seconds, options.workers, options.seed)
+    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--weights", type=Path, required=True, help="of the streaming generator to teach")
+    given = parser.parse_args(arguments)
+    torch.manual_seed(given.seed)
+    torch.set_num_threads(given.threads)
+    generator, facts = load_band_split(given.weights)
+    run = make_run(given.out, generator, given.learning_rate, given.minutes)
+    lessons = Lessons.find(given, degradations, None)
+    training = make_batches(lessons, given)
+    given.out.mkdir(parents=True, exist_ok=True)
+    print(f"started {given.out}: {lessons}", flush=True)
+    checkpoint_minutes = min(TrainingOptions.checkpoint_minutes, given.minutes / 4)
+    run_for(run, given.minutes, checkpoint_minutes, iter(training), lambda recent: run.checkpoint(recent, facts))

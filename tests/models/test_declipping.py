@@ -1,0 +1,147 @@
+"""Peaks that were cut off come back; what was whole stays."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator, copy_shifts
+from models.generators.declipping import LONGEST_CUT, MARGIN, MOST_RISE, Declipping
+
+RATE = 48000
+SAMPLES = 4096
+
+
+def partials(*hertz: float) -> Tensor:
+    """Sines of one amplitude each with some phase, [1, 1, 1, samples with margins], the loudest sample at 0.8."""
+    seconds = torch.arange(SAMPLES + 2 * MARGIN, dtype=torch.float64) / RATE
+    wave = sum((torch.sin(2 * math.pi * f * seconds + k) for k, f in enumerate(hertz)), torch.zeros(()))
+    return (0.8 * wave / wave.abs().amax()).float().reshape(1, 1, 1, -1)
+
+
+def loudest(audio: Tensor) -> Tensor:
+    return audio.abs().amax(dim=(1, 2, 3), keepdim=True)
+
+
+def inner(audio: Tensor) -> Tensor:
+    return audio[..., MARGIN:-MARGIN]
+
+
+def ratio_db(signal: Tensor, error: Tensor) -> float:
+    return float(10 * torch.log10(signal.square().sum() / error.square().sum()))
+
+
+@pytest.mark.parametrize(
+    ("hertz", "cut_to", "least_gain_db"),
+    [((700.0,), 0.4, 12.0), ((1000.0,), 0.5, 12.0), ((300.0, 610.0, 1370.0), 0.4, 9.0), ((440.0, 900.0), 0.3, 7.0)],
+)
+def test_cut_off_peaks_are_drawn_again(hertz: tuple[float, ...], cut_to: float, least_gain_db: float) -> None:
+    wave = partials(*hertz)
+    clipped = wave.clamp(-cut_to, cut_to)
+    missing = inner(wave - clipped)
+    added = Declipping()(clipped, loudest(clipped))
+    assert added.shape == (1, 1, 1, SAMPLES)
+    gain_db = ratio_db(missing, missing - added)
+    assert gain_db > least_gain_db, gain_db
+    assert not added[missing == 0].abs().gt(0.08 * cut_to).any()
+
+
+def test_drawn_peaks_leave_no_corners() -> None:
+    """What a cut splatters over the highs is what is heard of it."""
+    wave = partials(300.0, 610.0, 1370.0)
+    clipped = wave.clamp(-0.4, 0.4)
+    mended = inner(clipped) + Declipping()(clipped, loudest(clipped))
+    window = torch.hann_window(SAMPLES)
+    before, after = (torch.fft.rfft(x.flatten() * window)[SAMPLES // 6 :].abs() for x in (inner(clipped), mended))
+    assert float(20 * torch.log10(before.norm() / after.norm())) > 8.0
+
+
+def test_whole_sound_stays() -> None:
+    torch.manual_seed(0)
+    noise = 0.1 * torch.randn(1, 1, 2, SAMPLES + 2 * MARGIN)
+    assert torch.equal(Declipping()(noise, loudest(noise)), torch.zeros(1, 1, 2, SAMPLES))
+    for wave in (partials(100.0), partials(700.0), partials(300.0, 610.0, 1370.0)):
+        added = Declipping()(wave, loudest(wave))
+        assert ratio_db(inner(wave), added + 1e-9) > 50.0
+
+
+def test_what_stays_below_the_level_is_no_cut() -> None:
+    clipped = partials(700.0).clamp(-0.4, 0.4)
+    assert not Declipping()(clipped, torch.full((1, 1, 1, 1), 0.5)).any()
+
+
+@pytest.mark.parametrize("silence", [0.0, 1e-30, 1e-5])
+def test_silence_stays(silence: float) -> None:
+    still = torch.full((1, 1, 1, SAMPLES + 2 * MARGIN), silence)
+    assert not Declipping()(still, loudest(still)).any()
+
+
+@pytest.mark.parametrize("cut", [5, LONGEST_CUT - 1, LONGEST_CUT, LONGEST_CUT + 8, 3 * LONGEST_CUT])
+def test_a_cut_that_is_too_long_stays_as_it_is(cut: int) -> None:
+    ramp = torch.linspace(-1.0, 0.0, 50)[:-1]
+    top = torch.cat([ramp, torch.zeros(cut), ramp.flip(0)])
+    x = torch.zeros(1, 1, 1, SAMPLES + 2 * MARGIN)
+    x[..., 1000 : 1000 + len(top)] = 0.5 * (1.0 + top)
+    added = Declipping()(x, loudest(x))
+    assert bool(added.any()) == (cut < LONGEST_CUT)
+    assert torch.isfinite(added).all()
+
+
+def test_no_peak_rises_beyond_bounds() -> None:
+    torch.manual_seed(1)
+    loud = torch.cumsum(torch.randn(4, 1, 2, SAMPLES + 2 * MARGIN), dim=3).clamp(-0.5, 0.5)
+    added = Declipping()(loud, loudest(loud))
+    assert float(added.abs().max()) <= 0.5 * MOST_RISE * 1.0001
+    assert (inner(loud) * added >= 0).all()
+
+
+def test_rows_do_not_touch_each_other() -> None:
+    rows = torch.cat([partials(700.0).clamp(-0.4, 0.4), partials(900.0).clamp(-0.2, 0.2), partials(500.0)])
+    together = Declipping()(rows, loudest(rows))
+    for row, mended in zip(rows.split(1), together.split(1), strict=True):
+        torch.testing.assert_close(Declipping()(row, loudest(row)), mended)
+
+
+@pytest.fixture
+def generator() -> BandSplitGenerator:
+    torch.manual_seed(0)
+    shifts = copy_shifts([4000.0], RATE, 1024)
+    made = BandSplitGenerator(BandSplitConfig(window=1024, channels=4, blocks=1, declipping=True, copy_shifts=shifts))
+    made.decoder.bias.data[:] = -20.0  # nothing is noise, reverberation or missing
+    return made.eval()
+
+
+@torch.no_grad()
+def test_the_generator_mends_as_far_as_it_may_extend(generator: BandSplitGenerator) -> None:
+    wave = inner(partials(700.0))[0]
+    clipped = wave.clamp(-0.4, 0.4)
+    nothing, half, all_of_it = (
+        generator(clipped, torch.tensor([[1.0, 1.0, extend]])) - clipped for extend in (0.0, 0.5, 1.0)
+    )
+    assert not nothing.any()
+    torch.testing.assert_close(half, 0.5 * all_of_it)
+    assert ratio_db(wave - clipped, wave - clipped - all_of_it) > 12.0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("samples", [1, 64, 511, 512, 513, 5000])
+def test_any_length_is_mended_in_full(generator: BandSplitGenerator, samples: int) -> None:
+    clipped = inner(partials(700.0))[0].clamp(-0.4, 0.4)
+    longer = torch.cat([clipped, 0.0 * clipped], dim=2)
+    whole = generator(longer, torch.ones(1, 3))
+    part = generator(longer[..., :samples], torch.ones(1, 3))
+    assert part.shape == (1, 1, samples)
+    past = max(0, samples - MARGIN)  # what the end cuts off cannot be known
+    torch.testing.assert_close(part[..., :past], whole[..., :past])
+
+
+@torch.no_grad()
+def test_the_level_is_that_of_the_past(generator: BandSplitGenerator) -> None:
+    """What comes later, and is louder, does not change what was heard."""
+    clipped = inner(partials(700.0))[0].clamp(-0.4, 0.4)
+    louder = torch.cat([clipped, 2.0 * clipped], dim=2)
+    early, with_more = (generator(x, torch.ones(1, 3))[..., : SAMPLES - MARGIN] for x in (clipped, louder))
+    torch.testing.assert_close(early, with_more)
