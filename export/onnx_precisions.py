@@ -65,6 +65,7 @@ MATRIX_PARTS = (
     "generator.blocks",
     "generator.decoder",
     "generator.bin_mixing",
+    "generator.band_means",
     "generator.colouring",
     "generator.room_gate",
 )

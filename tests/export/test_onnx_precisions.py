@@ -28,7 +28,9 @@ from export.onnx_precisions import (
 )
 from export.reduced_proof import signal_to_noise_db
 from export.streaming_graph import StreamingGraph
+from models.generators.declipping import MARGIN
 
+LATENCY = 1024 + MARGIN
 HOPS = 30
 
 
@@ -66,7 +68,7 @@ class TestFp16:
 
     def test_the_dry_path_is_exact(self, half: onnx.ModelProto, take: Samples, tmp_path: Path) -> None:
         bypassed = enhanced(runner_of(half, tmp_path), take, strength=0.0)
-        np.testing.assert_array_equal(bypassed[:, 1024:], take[:, :-1024])
+        np.testing.assert_array_equal(bypassed[:, LATENCY:], take[:, :-LATENCY])
 
     def test_the_networks_matrices_are_halved_and_the_dfts_are_not(self, half: onnx.ModelProto) -> None:
         kinds = {tensor.name: tensor.data_type for tensor in half.graph.initializer}
@@ -86,7 +88,12 @@ class TestFp16:
         assert {types[name] for name in packing.input} == {TensorProto.FLOAT}
         recurrence = [node for node in half.graph.node if scope_of(node) == "generator.blocks.0.time"]
         assert {types[name] for node in recurrence for name in node.output} == {TensorProto.FLOAT}
-        products = [node for node in half.graph.node if node.op_type in PRODUCTS and "generator" in scope_of(node)]
+        of_statistics = ("generator.declipping", "generator.band_means", "generator.room_gate")
+        products = [
+            node
+            for node in half.graph.node
+            if node.op_type in PRODUCTS and "generator" in scope_of(node) and scope_of(node) not in of_statistics
+        ]
         assert {types[name] for node in products for name in node.output} == {TensorProto.FLOAT16}
 
     def test_nothing_is_rounded_between_nodes_in_float32(self, half: onnx.ModelProto) -> None:

@@ -20,6 +20,7 @@ def clips() -> list[Clip]:
 
 def test_the_parts_are_those_of_the_generator(converted: onnx.ModelProto) -> None:
     assert sorted(parts_of(converted)) == [
+        "band_means",
         "bin_mixing",
         "blocks 0 band",
         "blocks 0 channel",
@@ -29,6 +30,7 @@ def test_the_parts_are_those_of_the_generator(converted: onnx.ModelProto) -> Non
         "dft",
         "encoder",
         "inverse_dft",
+        "room_gate",
     ]
     of_time = [f"generator.blocks.0.time.{matrix}" for matrix in ("candidate", "gate", "out", "update")]
     assert parts_of(converted)["blocks 0 time"] == of_time
