@@ -54,6 +54,7 @@ _UNCOMPRESSED_BUFFERS = (
 _MOVES = {
     "slice",
     "view",
+    "_unsafe_view",
     "reshape",
     "cat",
     "unsqueeze",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.coreml_file import write_coreml
+from export.coreml_file import float32_nodes, write_coreml
 from export.graph_runner import GraphRunner
 from export.hop_runner import INPUT_NAMES, OUTPUT_NAMES, HopRunner, run_clip
 from export.material import synthesised_music
@@ -151,6 +151,25 @@ def test_precisions_are_what_they_say(packages: Packages) -> None:
     }
     assert sizes["fp16"] < LARGEST_SHARE_OF_FLOAT32 * sizes["fp32"]
     assert sizes["int8"] < LARGEST_SHARE_OF_FLOAT32 * sizes["fp16"]
+
+
+def test_the_states_of_stereo_are_packed_in_float32(packages: Packages) -> None:
+    """All but the blocks' last frames, which are made in float16."""
+    graph = StreamingGraph(packages.graph.generator, 2).eval()
+    with kept_quiet(), torch.no_grad():
+        program = torch.export.export(graph, graph.example_inputs()).run_decompositions({})
+    kept = float32_nodes(program)
+    (outputs,) = (node for node in program.graph.nodes if node.op == "output")
+    waiting, seen = [outputs.all_input_nodes[-1]], set()
+    while waiting:
+        node = waiting.pop()
+        if str(node.target).split(".")[1:2] in (["cat"], ["view"], ["_unsafe_view"], ["reshape"], ["clone"]):
+            seen.add(node.name)
+            waiting.extend(node.all_input_nodes)
+    joined = [node for node in program.graph.nodes if node.name in seen and "cat" in str(node.target)]
+    assert len(joined) > 3
+    rounded = [node.name for node in joined if node.name not in kept]
+    assert len(rounded) <= 1, rounded
 
 
 def test_float16_keeps_head_recurrences_and_tail_in_float32(packages: Packages) -> None:
