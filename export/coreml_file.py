@@ -7,7 +7,7 @@ at each than float16's step, and drifts. And so does the tail: the inverse DFT, 
 float16's normal range, the overlap-add, the dry path and the packed state. The matrices and the masks are float16.
 
 8 bits are the weights' alone: the program computes as in float16, and the DFT's matrices and the windows stay whole,
-for they are no weights: their errors are tones.
+for they are no weights: their errors are tones. So does the gate of rooms, as it decides near a threshold.
 
 Nothing of the day or the machine is in a package, so that one graph gives the same bytes whenever it is written.
 """
@@ -42,13 +42,14 @@ _STATISTICS_MODULES = ("generator.features", "generator.room_gate")
 _INVERSE_DFT_MODULE = "inverse_dft"
 _RECURRENCE_MODULES = ".time"
 """How the name of a block's mixing over time ends; the matrices in it are modules of their own."""
-_UNCOMPRESSED_BUFFERS = (
+_UNCOMPRESSED = (
     "dft",
     "inverse_dft",
     "analysis_window",
     "synthesis_window",
     "generator_features",
     "generator_declipping",
+    "generator_room_gate",
 )
 # Operators that only move numbers
 _MOVES = {
@@ -205,7 +206,7 @@ def _with_weights_of_8_bits(model: Any) -> Any:
     from coremltools.optimize import coreml
 
     weights = coreml.get_weights_metadata(model, weight_threshold=0)
-    whole = [name for name in weights if name.removeprefix("b_").startswith(_UNCOMPRESSED_BUFFERS)]
+    whole = [name for name in weights if name.removeprefix("b_").removeprefix("p_").startswith(_UNCOMPRESSED)]
     config = coreml.OptimizationConfig(
         global_config=coreml.OpLinearQuantizerConfig(
             mode="linear_symmetric", granularity="per_channel", weight_threshold=SMALLEST_COMPRESSED_WEIGHT

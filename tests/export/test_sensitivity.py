@@ -30,7 +30,6 @@ def test_the_parts_are_those_of_the_generator(converted: onnx.ModelProto) -> Non
         "dft",
         "encoder",
         "inverse_dft",
-        "room_gate",
     ]
     of_time = [f"generator.blocks.0.time.{matrix}" for matrix in ("candidate", "gate", "out", "update")]
     assert parts_of(converted)["blocks 0 time"] == of_time
