@@ -58,8 +58,8 @@ class StreamingGraph(HopGraph):
         enhanced = previous + (overlap + finished)
         room, statistics, *of_blocks = self.generator.parted(inner)
         # Joined in several goes with a reshape between, or converters would make one of them.
-        few, more = ([part.reshape(1, 1, 1, -1) for part in parts] for parts in ([*mending, *room], statistics))
-        more = [torch.cat(few, dim=3), *more] if few else more
+        few = [part.reshape(1, 1, -1) for part in (*mending, *room)]
+        more = [part.reshape(1, 1, 1, -1) for part in ([torch.cat(few, dim=2)] if few else []) + statistics]
         joined = [torch.cat(more, dim=3), *map(torch.cat, of_blocks)]
         packed = [part.reshape(1, -1) for part in (now, beginning, *joined)]
         return enhanced.reshape(audio.shape), torch.cat(packed, dim=1)

@@ -215,7 +215,6 @@ class BinMixing(nn.Module):
     """
 
     band_of_cell: Tensor
-    ones: Tensor
 
     def __init__(self, layout: BandLayout, channels: int, hidden: int, outputs: int) -> None:
         super().__init__()
@@ -225,7 +224,6 @@ class BinMixing(nn.Module):
         self.bias = nn.Parameter(torch.zeros(layout.bands, 1, hidden))
         self.out = nn.Parameter(torch.zeros(outputs, hidden))  # at the start bands alone decide
         self.register_buffer("band_of_cell", layout.band_of_cell, persistent=False)
-        self.register_buffer("ones", torch.ones(1, layout.cell), persistent=False)
 
     def forward(self, features: Tensor, x: Tensor, colour: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Also brings `colour` [bands, frames] to the bands' cells, [1, frames, cells]: one product does for all."""
@@ -238,9 +236,8 @@ class BinMixing(nn.Module):
         if self.layout.cell == 1:
             mixed = functional.silu(torch.baddbmm(of_cells, *own))
         else:
-            # A product with ones repeats what holds for a cell faster than runtimes broadcast it over a few bins.
-            repeated = of_cells.unsqueeze(-1) @ self.ones
-            mixed = functional.silu(torch.bmm(*own) + repeated.flatten(2))
+            of_bins = torch.bmm(*own).unflatten(-1, (-1, self.layout.cell))
+            mixed = functional.silu(of_bins + of_cells.unsqueeze(-1)).flatten(2)
         logits = swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed))
         return logits, None if colour is None else cells[:, frames * hidden :]
 

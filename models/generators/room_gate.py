@@ -34,7 +34,6 @@ ROOM_CERTAIN = 0.7
 class RoomGate(nn.Module):
     """How far reverberation may be taken away, 0 to 1, by heights: each bin's log magnitude above its long mean."""
 
-    signs: Tensor
     thresholds: Tensor
     rate: Tensor
 
@@ -45,10 +44,8 @@ class RoomGate(nn.Module):
         self.widen_bias = nn.Parameter(torch.zeros(hidden, 1))
         self.narrow = nn.Parameter(torch.zeros(1, hidden))
         self.narrow_bias = nn.Parameter(torch.full((1, 1), -1.0))  # at the start it is shut
-        signs = torch.tensor([1.0] * len(FALLS_ABOVE) + [-1.0] * len(RISES_ABOVE))
         thresholds = torch.tensor(FALLS_ABOVE + RISES_ABOVE)
         rate = torch.full((1, 1), 1.0 - math.exp(-1.0 / (MEAN_SECONDS * frames_per_second)))
-        self.register_buffer("signs", signs.reshape(-1, 1, 1, 1), persistent=False)
         self.register_buffer("thresholds", thresholds.reshape(-1, 1, 1, 1), persistent=False)
         self.register_buffer("rate", rate, persistent=False)
         self.requires_grad_(False)
@@ -62,14 +59,16 @@ class RoomGate(nn.Module):
         """Mean falls and rises [bands * KINDS, frames] by heights [1, time, batch, bins], and the next state."""
         before, means = state
         earlier = before if heights.shape[1] == 1 else torch.cat([before, heights[:, :-1]], dim=1)
-        changes = torch.relu(self.signs * (earlier - heights) - self.thresholds)
+        fall, rise = earlier - heights, heights - earlier
+        moves = torch.cat([fall] * len(FALLS_ABOVE) + [rise] * len(RISES_ABOVE))
+        changes = torch.relu(moves - self.thresholds)
         weights = torch.relu(torch.cat([earlier] * len(FALLS_ABOVE) + [heights] * len(RISES_ABOVE)))
         both = torch.cat([changes * weights, weights])
         of_bands = band_means(both.flatten(0, 2)).unflatten(1, (2 * KINDS, -1))  # [bands, kinds, frames]
         sums = of_bands.transpose(1, 2).flatten(0, 1)
         found = gated_recurrence(self.rate.expand_as(sums), sums, means, self.bands)
-        changed, weighed = found.split(KINDS, dim=1)
-        ratios = (changed / (weighed + LEAST_WEIGHT)).unflatten(0, (self.bands, -1))
+        changed, weighed = found.unflatten(0, (self.bands, -1)).split(KINDS, dim=2)  # GPUs cut nothing of two axes
+        ratios = changed / (weighed + LEAST_WEIGHT)
         last = latest(found, means, self.bands)
         return ratios.transpose(1, 2).flatten(0, 1), [heights[:, -1:], last]
 
