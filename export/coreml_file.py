@@ -31,6 +31,7 @@ from export.hop_graph import HopGraph
 from export.hop_runner import INPUT_NAMES, OUTPUT_NAMES, check_precision
 from export.mil_program import SPECIFICATION, WEIGHTS
 from export.quiet import kept_quiet
+from export.streaming_graph import RECURRENCE, STATISTICS
 
 FORMAT = "coreml"
 SUFFIX = ".mlpackage"
@@ -38,10 +39,7 @@ SUFFIX = ".mlpackage"
 SMALLEST_COMPRESSED_WEIGHT = 512
 """Numbers in a weight below which 8 bits would save nothing worth an operator."""
 
-_STATISTICS_MODULES = ("generator.features", "generator.room_gate")
 _INVERSE_DFT_MODULE = "inverse_dft"
-_RECURRENCE_MODULES = ".time"
-"""How the name of a block's mixing over time ends; the matrices in it are modules of their own."""
 _UNCOMPRESSED = (
     "dft",
     "inverse_dft",
@@ -127,8 +125,8 @@ def float32_nodes(program: torch.export.ExportedProgram) -> set[str]:
     """Names of the exported program's nodes that stay in float32: the slices of the inputs, the features, the gate of
     rooms and all that they come from, the recurrences, the inverse DFT and all that comes from it."""
     nodes = list(program.graph.nodes)
-    chosen = _with_ancestors(node for node in nodes if any(_in_module(node, name) for name in _STATISTICS_MODULES))
-    chosen |= {node for node in nodes if _innermost_module(node).endswith(_RECURRENCE_MODULES)}
+    chosen = _with_ancestors(node for node in nodes if any(_in_module(node, name) for name in STATISTICS))
+    chosen |= {node for node in nodes if _innermost_module(node).endswith(RECURRENCE)}
     tail: set[Node] = set()
     for node in nodes:
         if _in_module(node, _INVERSE_DFT_MODULE) or tail.intersection(node.all_input_nodes):

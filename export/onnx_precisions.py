@@ -52,12 +52,8 @@ from export.calibration import HopInputs
 from export.hop_runner import INPUT_NAMES
 from export.onnx_tidying import drop_unused_constants
 from export.quiet import kept_quiet
+from export.streaming_graph import RECURRENCE, STATISTICS
 
-FEATURES = "generator.features"
-STATISTICS = (FEATURES, "generator.room_gate")
-"""What follows means over seconds."""
-RECURRENCE = ".time"
-"""Ends the scope of a block's mixing over time itself, without the matrices in it."""
 MOVES = ("Concat", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
 """Operators that only move numbers."""
 MATRIX_PARTS = (

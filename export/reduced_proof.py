@@ -25,9 +25,8 @@ LEAST_SNR_DB = {"fp16": 50.0, "int8": 30.0}
 """To fp32, by precision; int8 is then judged by the figures."""
 LARGEST_DRIFT_DB = 1.0
 """By which the last minute may be worse than the first that has settled."""
-SETTLING_SECONDS = 30.0
-"""What a gate that follows means of means needs, and a memory of 5 s behind it (24 s were measured): before that has
-passed, neither states nor their errors have settled."""
+SETTLING_SECONDS = 5.0
+"""The longest memory: before it has passed, neither states nor their errors have settled."""
 FEWEST_MINUTES = 3
 INT8_SI_SDR_LOSS_DB = 0.3
 INT8_VISQOL_LOSS = 0.05

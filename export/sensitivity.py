@@ -22,7 +22,6 @@ from export.graph_runner import GraphRunner
 from export.hop_runner import HopRunner, Samples, run_clip
 from export.onnx_file import OnnxRunner, convert_onnx, save_onnx
 from export.onnx_precisions import (
-    FEATURES,
     MATRIX_PARTS,
     is_within,
     matrix_products,
@@ -33,7 +32,7 @@ from export.onnx_precisions import (
 )
 from export.prover import time_hops
 from export.reduced_proof import signal_to_noise_db
-from export.streaming_graph import StreamingGraph
+from export.streaming_graph import FEATURES, StreamingGraph
 from models.checkpoint import load_band_split
 
 TEST_SEED = 1

@@ -10,9 +10,13 @@ from torch import Tensor
 from export.factored_dft import FactoredDft, FactoredInverseDft
 from export.hop_graph import HopGraph
 from models.generators.axes import swapped
-from models.generators.band_split import CONTROLS, BandSplitGenerator
+from models.generators.band_split import EXTEND, BandSplitGenerator
 
-EXTEND = CONTROLS - 1
+FEATURES = "generator.features"
+STATISTICS = (FEATURES, "generator.room_gate")
+"""The modules of the graph that follow means over seconds."""
+RECURRENCE = ".time"
+"""Ends the name of a block's mixing over time itself; the matrices in it are modules of their own."""
 
 
 class StreamingGraph(HopGraph):

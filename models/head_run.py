@@ -7,6 +7,7 @@ OUT/generator.safetensors   the weights with the part's       OUT/curve.csv   lo
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,13 @@ class HeadRun(CountingRun):
         self.optimizer = torch.optim.AdamW(
             learnt.requires_grad_(True).parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY
         )
+
+    def settled(self, by_frame: Tensor, batch: int, seconds: float) -> Tensor:
+        """What was found in each frame of `batch` clips, [..., frames in order of time, then of the batch], by clip and
+        from when it is settled: [..., batch, frames]. The last frame of a clip is not whole."""
+        first = math.ceil(seconds * self.generator.config.sample_rate / self.generator.config.hop)
+        by_clip: Tensor = by_frame.unflatten(-1, (-1, batch)).transpose(-2, -1)
+        return by_clip[..., first:-1]
 
     def losses(self, batch: Any) -> dict[str, Tensor]:
         """The `loss` of a batch, and its parts by the names in `columns`."""

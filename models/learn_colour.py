@@ -11,7 +11,6 @@ OUT/generator.safetensors   the weights with the equaliser's       OUT/curve.csv
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -82,13 +81,9 @@ class ColourRun(HeadRun):
     @torch.no_grad()
     def levels(self, audio: Tensor) -> Tensor:
         """Long-term levels [bands, batch, frames] of audio [batch, 1, samples], from when they are settled."""
-        generator, batch = self.generator, len(audio)
-        states = generator.parted(generator.initial_states(batch)).features
-        observed, _ = generator.features(generator.logs(generator.analysed(audio), batch), states)
-        levels = generator.band_means(observed.long_term.reshape(-1, generator.config.bins))
-        settled = math.ceil(SETTLED_SECONDS * generator.config.sample_rate / generator.config.hop)
-        by_clip: Tensor = levels.unflatten(1, (-1, batch)).transpose(1, 2)
-        return by_clip[..., settled:-1]
+        observed, _ = self.generator.observed(audio)
+        levels = self.generator.band_means(observed.long_term.reshape(-1, self.generator.config.bins))
+        return self.settled(levels, len(audio), SETTLED_SECONDS)
 
     @torch.no_grad()
     def wanted(self, nepers: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ OUT/generator.safetensors   the weights with the gate's       OUT/curve.csv   lo
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -55,13 +54,9 @@ class RoomRun(HeadRun):
     @torch.no_grad()
     def falls(self, audio: Tensor) -> Tensor:
         """Falls and rises [falls, batch, frames] of audio [batch, 1, samples], from when they are settled."""
-        generator, batch = self.generator, len(audio)
-        states = generator.parted(generator.initial_states(batch))
-        observed, _ = generator.features(generator.logs(generator.analysed(audio), batch), states.features)
-        falls, _ = self.gate.falls(observed.heights, states.room, generator.band_means)
-        settled = math.ceil(SETTLED_SECONDS * generator.config.sample_rate / generator.config.hop)
-        by_clip: Tensor = falls.unflatten(1, (-1, batch)).transpose(1, 2)
-        return by_clip[..., settled:-1]
+        observed, states = self.generator.observed(audio)
+        falls, _ = self.gate.falls(observed.heights, states.room, self.generator.band_means)
+        return self.settled(falls, len(audio), SETTLED_SECONDS)
 
     def measure(self, falls: Tensor) -> None:
         """See what is usual: what is learnt hears each fall by how far from that it is."""

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from models.generators.axes import each, joined, swapped
 from models.generators.bands import MOST_UNITS, BandGroup, BandLayout, BandMeans, layout_for
-from models.generators.declipping import CUT_SHARES, MARGIN, Declipping
+from models.generators.declipping import MARGIN, Declipping
 from models.generators.features import (
     EMPTY_DB,
     FEATURES_PER_BIN,
@@ -63,6 +63,7 @@ MASK_START_LOGIT = 0.0
 COPY_START_LOGIT = -3.0
 MASKS_PER_BIN = 2  # noise, reverberation
 CONTROLS = 3  # denoise, dereverb, extend
+EXTEND = 2  # which of them
 COPY_HERTZ = (2000.0, 4000.0, 6000.0, 8000.0, 10000.0, 12000.0)
 
 
@@ -84,8 +85,9 @@ def copy_shifts(hertz: Sequence[float], sample_rate: int, window: int) -> tuple[
 @dataclass(frozen=True)
 class BandSplitConfig:
     """Sizes of a BandSplitGenerator; `copy_shifts` as the function of that name gives them, `most_units` as
-    `layout_for` takes it; a `colour_hidden` of 0 leaves colour as it is; of the blocks the last `time_blocks` mix over
-    time alone; a bin is empty below `empty_db`."""
+    `layout_for` takes it; a `colour_hidden` of 0 leaves colour as it is, a `room_hidden` of 0 takes reverberation
+    everywhere; `declipping` draws peaks that were cut off again; of the blocks the last `time_blocks` mix over time
+    alone; a bin is empty below `empty_db`."""
 
     sample_rate: int = 48000
     window: int = 2048
@@ -485,6 +487,13 @@ class BandSplitGenerator(nn.Module):
         product: Tensor = (cells.unsqueeze(-1) * bins.unflatten(-1, (-1, self.layout.cell))).flatten(-2)
         return product
 
+    def observed(self, audio: Tensor) -> tuple[Observations, States]:
+        """What the features see of whole clips [batch, channels, samples], and the states before their first frame."""
+        batch = len(audio)
+        states = self.parted(self.initial_states(batch))
+        observed, _ = self.features(self.logs(self.analysed(audio), batch), states.features)
+        return observed, states
+
     def logs(self, spectrum: Tensor, batch: int) -> Tensor:
         """Logarithms of the magnitudes, in the mean over channels, of a scaled spectrum [2, channels, frames, bins]:
         [1, time, batch, bins]."""
@@ -529,13 +538,12 @@ class BandSplitGenerator(nn.Module):
         rows = padded.unfold(-1, hop + 2 * MARGIN, hop).permute(0, 2, 1, 3).flatten(0, 1).unsqueeze(1)
         loudest = padded[..., 2 * MARGIN :].abs().unflatten(-1, (hops, hop)).amax(dim=(1, 3)).cummax(dim=1).values
         levels = loudest.reshape(-1, 1, 1, 1)
-        # Few hops of music that was not clipped come near the level more than once: the rest need no work.
-        near = (rows.abs() >= CUT_SHARES[0] * levels).sum(dim=(1, 2, 3)) > 1
+        cut = self.declipping.may_be_cut(rows, levels)
         missing = rows.new_zeros(len(rows), 1, rows.shape[2], hop)
-        if bool(near.any()):
-            missing[near] = self.declipping(rows[near], levels[near])
+        if bool(cut.any()):
+            missing[cut] = self.declipping(rows[cut], levels[cut])
         missing = missing.unflatten(0, (-1, hops)).squeeze(2)
-        extend = self.per_frame(controls, late)[2].unflatten(0, (hops, -1)).permute(1, 0, 2).unsqueeze(3)
+        extend = self.per_frame(controls, late)[EXTEND].unflatten(0, (hops, -1)).permute(1, 0, 2).unsqueeze(3)
         added = (extend * missing).permute(0, 2, 1, 3).flatten(2)
         heard: Tensor = late + added[..., : late.shape[-1]]
         return heard

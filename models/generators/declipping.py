@@ -32,9 +32,8 @@ CUT_SHARES = (0.995, 0.998)
 QUIETEST_LEVEL = 1e-3  # no converter clips 60 dB below full scale
 MOST_RISE = 2.0  # times the level: 9.5 dB in all
 EDGE = 0.5  # sample: over which what is too short or too long for a cut fades
-LOUDEST_EDGE = (
-    LONGEST_CUT - 16.0
-)  # binary logarithm of the nearest edge's weight, so that the furthest's is no tiny number
+# Binary logarithm of what an edge would weigh at no distance: so the furthest's weight is no tiny number.
+LOUDEST_EDGE = LONGEST_CUT - 16.0
 NO_EDGE = 1e-6  # a sum so small has seen none
 
 
@@ -83,6 +82,13 @@ class Declipping(nn.Module):
         missing = cut * told * rise * here
         mended: Tensor = missing.reshape(audio.shape[0], 1, audio.shape[2], -1) * level
         return mended
+
+    @staticmethod
+    def may_be_cut(audio: Tensor, level: Tensor) -> Tensor:
+        """Which rows of what `forward` takes could gain anything, [rows]: few hops of music that was not clipped come
+        near the level more than once."""
+        near = audio.abs() >= CUT_SHARES[0] * level.clamp_min(QUIETEST_LEVEL)
+        return near.sum(dim=(1, 2, 3)) > 1
 
     def edges(self, x: Tensor, good: Tensor) -> Tensor:
         """Weighed sums over the edges before and after each sample: [2 rows, 3, channels, samples], first of those

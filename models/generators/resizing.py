@@ -18,6 +18,7 @@ from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.generators.features import FEATURES_PER_BIN
 
 MAY_DIFFER = ("window", "copy_shifts", "blocks", "time_blocks", "most_units", "declipping", "empty_db")
+MAY_BE_NEW = ("colour_hidden", "room_hidden")
 
 
 def _nearest(weights: Tensor, bins: int, axis: int) -> Tensor:
@@ -35,13 +36,13 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
     """A generator of `config` that starts from the weights of another, whose window is a power of two times as long.
 
     Raises ValueError where the configurations differ in more than the window and what that makes of copies' shifts, the
-    number of blocks, how many bins share weights, what is empty, and a colouring that only the new one has.
+    number of blocks, how many bins share weights, what is empty, whether it draws peaks
+    again, and a colouring or a gate of rooms that only the new one has (a gate is to be taught anew at another window).
     """
     old = generator.config
-    colour_hidden = old.colour_hidden or config.colour_hidden
-    room_hidden = old.room_hidden or config.room_hidden
+    heads = {name: getattr(old, name) or getattr(config, name) for name in MAY_BE_NEW}
     changed = {name: getattr(config, name) for name in MAY_DIFFER}
-    if replace(old, colour_hidden=colour_hidden, room_hidden=room_hidden, **changed) != config:
+    if replace(old, **heads, **changed) != config:
         raise ValueError(
             f"got weights of a generator of {old}, wanted of {config}, or one that differs in its window, blocks, "
             "most_units or by having no colouring"

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 
-from models.checkpoint import load_band_split, save_generator
 from models.data.material import Material
 from models.data.steps.bandwidth import COVER_HERTZ
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator, copy_shifts
 from models.generators.features import NEPERS_PER_DB
 from models.head_run import DONE_COLUMNS
 from models.learn_colour import ColourRun, CoveredMusic, collate_covers, main
-from models.trainer import CURVE_NAME
+from tests.support.teaching import taught
 
 CONFIG = BandSplitConfig(
     window=1024, channels=6, blocks=1, colour_hidden=16, copy_shifts=copy_shifts([4000.0], 48000, 1024)
@@ -98,21 +95,11 @@ def test_a_generator_without_an_equaliser_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_the_weights_with_their_equaliser(generator: BandSplitGenerator, tmp_path: Path) -> None:
-    audio = tmp_path / "audio"
-    audio.mkdir()
-    soundfile.write(audio / "song.wav", 0.1 * np.random.default_rng(0).standard_normal(96000), 48000)
-    weights = tmp_path / "weights.safetensors"
-    save_generator(weights, generator, generator.state_dict(), {"seed": 3})
-    out = tmp_path / "out"
-    given = ["--weights", str(weights), "--out", str(out), "--audio", str(audio), "--cache", str(tmp_path / "cache")]
-    main([*given, "--minutes", "0.02", "--rooms", "1", "--batch", "2", "--seconds", "2", "--workers", "0"])
-    learnt, facts = load_band_split(out / "generator.safetensors")
+    learnt, facts, rows = taught(main, generator, tmp_path, seconds=2)
     assert facts["seed"] == 3
     assert facts["colour"]["examples"] >= 2
     assert learnt.colouring is not None
     assert learnt.colouring.narrow.any()
-    with open(out / CURVE_NAME, newline="") as lines:
-        rows = list(csv.DictReader(lines))
     assert tuple(rows[0]) == (*DONE_COLUMNS, *ColourRun.columns)
     assert float(rows[-1]["examples"]) == facts["colour"]["examples"]
     assert all(math.isfinite(float(row["loss"])) for row in rows)

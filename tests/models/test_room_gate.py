@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from torch import Tensor
 
-from models.checkpoint import load_band_split, save_generator
 from models.data.dataset import Batch, DegradedMusic, collate
 from models.data.material import Material
 from models.data.recipes import Recipe
@@ -21,7 +18,7 @@ from models.generators.room_gate import KINDS, ROOM_CERTAIN, ROOM_DEAD_ZONE
 from models.head_run import DONE_COLUMNS
 from models.learn_room import RoomRun, main
 from models.restoring import inputs
-from models.trainer import CURVE_NAME
+from tests.support.teaching import taught
 
 CONFIG = BandSplitConfig(
     window=1024, channels=6, blocks=1, room_hidden=6, copy_shifts=copy_shifts([4000.0], 48000, 1024)
@@ -84,12 +81,10 @@ def test_the_gate_learns_and_nothing_else_does(generator: BandSplitGenerator, tm
 @torch.no_grad()
 def gate(generator: BandSplitGenerator, audio: Tensor) -> Tensor:
     """The gate [frames, clips] over the last second."""
-    batch = len(audio)
-    states = generator.parted(generator.initial_states(batch))
-    observed, _ = generator.features(generator.logs(generator.analysed(audio), batch), states.features)
+    observed, states = generator.observed(audio)
     opening, _ = generator.room(observed, states.room)
     assert opening is not None
-    return opening.reshape(-1, batch)[-RATE // CONFIG.hop : -1]
+    return opening.reshape(-1, len(audio))[-RATE // CONFIG.hop : -1]
 
 
 @torch.no_grad()
@@ -127,19 +122,9 @@ def test_a_generator_without_a_gate_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_the_weights_with_their_gate(generator: BandSplitGenerator, tmp_path: Path) -> None:
-    audio = tmp_path / "audio"
-    audio.mkdir()
-    soundfile.write(audio / "song.wav", 0.1 * np.random.default_rng(0).standard_normal(3 * RATE), RATE)
-    weights = tmp_path / "weights.safetensors"
-    save_generator(weights, generator, generator.state_dict(), {"seed": 3})
-    out = tmp_path / "out"
-    given = ["--weights", str(weights), "--out", str(out), "--audio", str(audio), "--cache", str(tmp_path / "cache")]
-    main([*given, "--minutes", "0.02", "--rooms", "1", "--batch", "2", "--seconds", "3", "--workers", "0"])
-    learnt, facts = load_band_split(out / "generator.safetensors")
+    learnt, facts, rows = taught(main, generator, tmp_path, seconds=3)
     assert facts["seed"] == 3
     assert facts["room"]["examples"] >= 2
     assert learnt.room_gate is not None
     assert learnt.room_gate.widen.any()
-    with open(out / CURVE_NAME, newline="") as lines:
-        rows = list(csv.DictReader(lines))
     assert tuple(rows[0]) == (*DONE_COLUMNS, *RoomRun.columns)

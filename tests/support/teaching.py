@@ -1,0 +1,34 @@
+"""A command that teaches a part of a generator, run for a second on a song of noise."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from models.checkpoint import load_band_split, save_generator
+from models.generators.band_split import BandSplitGenerator
+from models.trainer import CURVE_NAME, WEIGHTS_NAME
+
+RATE = 48000
+
+
+def taught(
+    main: Callable[[Sequence[str]], None], generator: BandSplitGenerator, folder: Path, seconds: int
+) -> tuple[BandSplitGenerator, dict[str, Any], list[dict[str, str]]]:
+    """What a `models.learn_...` command makes of a generator whose file says `seed` 3, on clips of so many seconds: the
+    generator, the facts in its file and the rows of the curve."""
+    audio, weights, out = folder / "audio", folder / "weights.safetensors", folder / "out"
+    audio.mkdir()
+    soundfile.write(audio / "song.wav", 0.1 * np.random.default_rng(0).standard_normal(seconds * RATE), RATE)
+    save_generator(weights, generator, generator.state_dict(), {"seed": 3})
+    given = ["--weights", str(weights), "--out", str(out), "--audio", str(audio), "--cache", str(folder / "cache")]
+    short = ["--minutes", "0.02", "--rooms", "1", "--batch", "2", "--seconds", str(seconds), "--workers", "0"]
+    main([*given, *short])
+    learnt, facts = load_band_split(out / WEIGHTS_NAME)
+    with open(out / CURVE_NAME, newline="") as lines:
+        return learnt, facts, list(csv.DictReader(lines))
