@@ -5,7 +5,7 @@ blocks mix over time (gated linear recurrence), across bands and across channels
 
     noise, reverberation  the shares of the bin that are noise and late reverberation (with what is kept they sum to 1)
     copies                gains on copies of the kept spectrum shifted upwards, which fill bins that have long been
-    empty
+    empty, and bins that noise has drowned
     colour                a slow equaliser, common to all bins of a band, for microphones that are covered
 
 and the change to the spectrum is a sum of products with the controls: at controls 0, 0, 0 it is zero by structure.
@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.generators.axes import each, joined, swapped
-from models.generators.bands import MOST_UNITS, BandGroup, BandLayout, BandMeans, layout_for
+from models.generators.axes import each, joined, repeated, swapped
+from models.generators.bands import MOST_UNITS, BandLayout, BandMeans, layout_for
 from models.generators.declipping import MARGIN, Declipping
 from models.generators.features import (
     EMPTY_DB,
@@ -47,6 +47,9 @@ LARGEST_COPY_GAIN = 2.0
 MASK_DEAD_ZONE = 0.3
 # At most 14 dB are taken: a spectral floor, as in Berouti et al. 1979, for deeper holes sound worse than the noise did.
 LARGEST_MASK = 0.8
+# From the share on where a mask is at its largest, noise has drowned the bin: copies replace what little could be kept.
+DROWNED_SHARE = MASK_DEAD_ZONE + (1.0 - MASK_DEAD_ZONE) * LARGEST_MASK
+WHOLLY_DROWNED_SHARE = 0.96
 # In training a share inside the dead zone still feels this much of the gradient beyond it (a straight-through
 # estimator: Bengio, Leonard and Courville 2013, arXiv 1308.3432): a mask that fell asleep there would never wake.
 DEAD_ZONE_GRADIENT = 0.2
@@ -125,10 +128,13 @@ class States(NamedTuple):
 @dataclass(frozen=True)
 class Gains:
     """Per-bin gains: `masks` [2, frames, bins], what is taken as noise and as reverberation; `copies` [shifts, frames,
-    bins]; `colour` [1, frames, cells], what an equaliser adds of what is kept, or None for none."""
+    bins], for bins that are `empty` or `drowned`, [1, frames, bins] from 0 to 1; `colour` [1, frames, cells], what an
+    equaliser adds of what is kept, or None for none."""
 
     masks: Tensor
     copies: Tensor
+    empty: Tensor
+    drowned: Tensor
     colour: Tensor | None = None
 
 
@@ -195,18 +201,10 @@ class BandDecoder(nn.Module):
         frames = bands.shape[1]
         groups = bands.split([group.count for group in self.layout.groups])
         bins = [
-            self.bins(swapped(torch.bmm(part, weight)).reshape(frames, -1, self.outputs), group)
+            repeated(swapped(torch.bmm(part, weight)).reshape(frames, -1, self.outputs), group.together)
             for group, weight, part in zip(self.layout.groups, self.weights, groups, strict=True)
         ]
         return torch.cat(bins, dim=1).permute(2, 0, 1).contiguous() + self.bias
-
-    @staticmethod
-    def bins(units: Tensor, group: BandGroup) -> Tensor:
-        """[frames, units, outputs] with each unit for all its bins, [frames, bins, outputs]."""
-        if group.together == 1:
-            return units
-        # Joined, as fewer back ends have an operator that repeats.
-        return torch.cat([units.unsqueeze(2)] * group.together, dim=2).flatten(1, 2)
 
 
 class BinMixing(nn.Module):
@@ -376,7 +374,7 @@ class BandSplitGenerator(nn.Module):
         bin_hertz = config.sample_rate / config.window
         hertz = torch.arange(config.bins) * bin_hertz
         weights = 1.0 / equivalent_rectangular_bandwidth(hertz)
-        self.declipping = Declipping() if config.declipping else None
+        self.declipping = Declipping(config.hop) if config.declipping else None
         self.features = StationarityFeatures(
             config.bins, bin_hertz, frames_per_second, weights / weights.sum(), config.empty_db
         )
@@ -454,8 +452,9 @@ class BandSplitGenerator(nn.Module):
             reverberation = in_room * reverberation
             exponentials = torch.cat([noise, reverberation])
         shares = exponentials / (1.0 + noise + reverberation)
-        copies = (LARGEST_COPY_GAIN * observed.empty.flatten(1, 2)) * torch.relu(torch.sigmoid(copies) - COPY_DEAD_ZONE)
-        return Gains(mask_of(shares, self.training), copies, colour)
+        drowned = share_of(shares[:1] - DROWNED_SHARE, WHOLLY_DROWNED_SHARE - DROWNED_SHARE)
+        copies = torch.relu(torch.sigmoid(copies) - COPY_DEAD_ZONE)
+        return Gains(mask_of(shares, self.training), copies, observed.empty.flatten(1, 2), drowned, colour)
 
     def colour(self, long_term: Tensor) -> Tensor | None:
         """What the equaliser adds, [bands, frames], by each bin's long-term level [1, time, batch, bins]."""
@@ -468,6 +467,7 @@ class BandSplitGenerator(nn.Module):
         """What `gains` add to a scaled `spectrum` [2, channels, frames, bins] under `controls` [3, frames, 1]."""
         denoise, dereverb, extend = controls.split(1)
         noise, reverberation = gains.masks.split(1)
+        noise = noise + (1.0 - LARGEST_MASK) * gains.drowned
         left = 1.0 - noise - reverberation
         kept = left * spectrum
         added = -(denoise * noise + dereverb * reverberation)
@@ -476,7 +476,8 @@ class BandSplitGenerator(nn.Module):
         change: Tensor = added * spectrum
         reach = max(self.config.copy_shifts, default=0)
         padded = functional.pad(kept, (reach, 0))
-        for gain, shift in zip(each(extend * gains.copies), self.config.copy_shifts, strict=True):
+        filled = LARGEST_COPY_GAIN * (denoise * gains.drowned + extend * gains.empty)
+        for gain, shift in zip(each(filled * gains.copies), self.config.copy_shifts, strict=True):
             change = change + gain * padded[..., reach - shift : reach - shift + self.config.bins]
         return change
 

@@ -10,7 +10,8 @@ A peak that was only loud has flat edges, and stays all but as it is. Nothing is
 
 A graph has no loop that could look for edges. Of all edges on one side of a sample, each weighed by 2^-distance, the
 nearest is all but the whole sum: so the sum's logarithm is its distance, and sums that weigh values and slopes alike
-are its value and its slope.
+are its value and its slope. Edges of a sample's own block of samples are weighed one by one; a block further on weighs
+as a whole, as seen from its nearer end.
 """
 
 from __future__ import annotations
@@ -35,53 +36,70 @@ EDGE = 0.5  # sample: over which what is too short or too long for a cut fades
 # Binary logarithm of what an edge would weigh at no distance: so the furthest's weight is no tiny number.
 LOUDEST_EDGE = LONGEST_CUT - 16.0
 NO_EDGE = 1e-6  # a sum so small has seen none
+NEPERS_PER_OCTAVE = math.log(2.0)
 
 
-def edge_weights() -> Tensor:
-    """[2, seen, block]: 2^-distance, but for a factor, of the samples of the neighbouring blocks that are seen from
-    those of the last, which look back, and from those of the first, which look ahead."""
-    place = torch.arange(BLOCK * (BLOCKS_SEEN + 1), dtype=torch.float64).unsqueeze(1)
-    here = torch.arange(BLOCK, dtype=torch.float64)
-    distance = torch.stack([here + LONGEST_CUT - place, place - here])
-    seen = (distance > 0) & (distance <= LONGEST_CUT)
-    return torch.where(seen, torch.exp2(LOUDEST_EDGE - distance), torch.zeros_like(distance)).float()
+def edge_weights() -> tuple[Tensor, Tensor]:
+    """How an edge before a sample weighs in its sum, and one after it: 2^-distance, but for a factor.
+
+    [2, block, 1]: an edge in another block, as seen from the nearer end of that; [2, block + 1, block]: edges of the
+    sample's own block, and last how much more than all other blocks as seen from the nearer end of its own.
+    """
+    place = torch.arange(BLOCK, dtype=torch.float64)
+    here, there = place.unsqueeze(0), place.unsqueeze(1)
+    distance = torch.stack([here - there, there - here])
+    own = torch.where(distance > 0, torch.exp2(LOUDEST_EDGE - distance), torch.zeros_like(distance))
+    to_end = torch.stack([BLOCK - 1 - there, there])
+    from_end = torch.stack([here + 1, BLOCK - here])
+    return torch.exp2(-to_end).float(), torch.cat([own, torch.exp2(LOUDEST_EDGE - from_end)], dim=1).float()
+
+
+def block_weights(blocks: int) -> Tensor:
+    """[2, blocks and those seen before and after, blocks]: how those before each weigh, and those after it."""
+    here, there = torch.arange(blocks), torch.arange(-BLOCKS_SEEN, blocks + BLOCKS_SEEN).unsqueeze(1)
+    distance = torch.stack([here - there, there - here])
+    seen = (distance > 0) & (distance <= BLOCKS_SEEN)
+    return torch.where(seen, torch.exp2(-BLOCK * (distance - 1.0)), torch.zeros(1))
 
 
 class Declipping(nn.Module):
     """What is missing of audio where a converter cut it off.
 
-    Audio [rows, 1, channels, MARGIN + samples + MARGIN], of which `samples` are a multiple of BLOCK, and the loudest
-    sample so far `level` [rows, 1, 1, 1] to [rows, 1, channels, samples].
+    Audio [rows, 1, channels, MARGIN + samples + MARGIN], `samples` a multiple of BLOCK, and the loudest sample so far
+    `level` [rows, 1, 1, 1] to [rows, 1, channels, samples].
     """
 
-    weights: Tensor
+    in_block: Tensor
+    of_own: Tensor
+    of_blocks: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, samples: int) -> None:
         super().__init__()
-        self.register_buffer("weights", edge_weights(), persistent=False)
+        in_block, of_own = edge_weights()
+        self.register_buffer("in_block", in_block, persistent=False)
+        self.register_buffer("of_own", of_own, persistent=False)
+        self.register_buffer("of_blocks", block_weights(samples // BLOCK), persistent=False)
 
     def forward(self, audio: Tensor, level: Tensor) -> Tensor:
+        rows, _, channels, _ = audio.shape
         level = level.clamp_min(QUIETEST_LEVEL)
-        x = audio / level
+        x = (audio / level).reshape(1, rows, channels, -1)
         first, whole = CUT_SHARES
-        good = share_of(whole - x.abs(), whole - first)
+        cut = share_of(x.abs() - first, whole - first)
         # Of both sides, [2, rows, channels, samples] each
-        both = [part.reshape(2, -1, *part.shape[2:]) for part in self.edges(x, good).split(1, dim=1)]
-        near = both[0].clamp_min(NO_EDGE)
-        value, slope = both[1] / near, both[2] / near
-        distance = LOUDEST_EDGE - torch.log(near) / math.log(2.0)
+        near, value, slope = self.edges(x, cut).split(rows, dim=1)
+        near = near.clamp_min(NO_EDGE)
+        distance = LOUDEST_EDGE - torch.log(near) / NEPERS_PER_OCTAVE
         before, after = distance.split(1)
         length = before + after
         away = distance / length
         towards = 1.0 - away
-        ahead, behind = (towards * towards * (value * (1.0 + 2.0 * away) + slope * distance)).split(1)
-        here = x[..., MARGIN:-MARGIN].reshape(length.shape)
+        ahead, behind = (towards * towards * (value * (1.0 + 2.0 * away) + slope * distance) / near).split(1)
+        here = x[..., MARGIN:-MARGIN]
         rise = ((ahead + behind - here) * here).clamp(0.0, MOST_RISE)
         told = share_of(torch.minimum(length - SHORTEST_CUT, LONGEST_CUT + EDGE - length), EDGE)
-        cut = 1.0 - good[..., MARGIN:-MARGIN].reshape(length.shape)
-        missing = cut * told * rise * here
-        mended: Tensor = missing.reshape(audio.shape[0], 1, audio.shape[2], -1) * level
-        return mended
+        missing: Tensor = cut[..., MARGIN:-MARGIN] * told * rise * here
+        return missing.reshape(rows, 1, channels, -1) * level
 
     @staticmethod
     def may_be_cut(audio: Tensor, level: Tensor) -> Tensor:
@@ -90,18 +108,19 @@ class Declipping(nn.Module):
         near = audio.abs() >= CUT_SHARES[0] * level.clamp_min(QUIETEST_LEVEL)
         return near.sum(dim=(1, 2, 3)) > 1
 
-    def edges(self, x: Tensor, good: Tensor) -> Tensor:
-        """Weighed sums over the edges before and after each sample: [2 rows, 3, channels, samples], first of those
-        before; of the edges themselves, their values, and how much they lie above what lies outside of them."""
-        last = x.shape[-1] - 1
-        before, after = slice(1, last - LONGEST_CUT), slice(1 + LONGEST_CUT, last)
-        inside = good[..., 2 : last - LONGEST_CUT + 1], good[..., LONGEST_CUT : last - 1]
-        edge = torch.cat([good[..., before], good[..., after]]) * (1.0 - torch.cat(inside))
-        value = torch.cat([x[..., before], x[..., after]])
-        outside = torch.cat([x[..., : last - LONGEST_CUT - 1], x[..., LONGEST_CUT + 2 :]])
-        told = torch.cat([edge, edge * value, edge * (value - outside)], dim=1)
-        blocks = told.reshape(told[..., 0].numel(), -1, BLOCK)
-        count = blocks.shape[1] - BLOCKS_SEEN
-        seen = torch.cat([blocks[:, k : k + count] for k in range(BLOCKS_SEEN + 1)], dim=2)
-        sums = torch.bmm(seen.reshape(2, -1, seen.shape[-1]), self.weights)
-        return sums.reshape(*told.shape[:3], count * BLOCK)
+    def edges(self, x: Tensor, cut: Tensor) -> Tensor:
+        """Weighed sums over the edges before and after each sample, [2, 3 rows, channels, samples]: of the edges
+        themselves, of their values, and of how much they lie above what lies outside of them; by signals and how much
+        of each sample is cut off, [1, rows, channels, samples and margins]."""
+        inside = torch.cat([cut[..., 2:], cut[..., :-2]])
+        outside = torch.cat([x[..., :-2], x[..., 2:]])
+        edge = inside * (1.0 - cut[..., 1:-1])
+        value = edge * x[..., 1:-1]
+        told = torch.cat([edge, value, value - edge * outside], dim=1)
+        signals = told[0, ..., 0].numel()
+        blocks = told.reshape(2, -1, BLOCK)
+        ends = torch.bmm(blocks, self.in_block).reshape(2, signals, -1)
+        of_others = torch.bmm(ends, self.of_blocks).reshape(2, -1, 1)
+        own = told[..., LONGEST_CUT:-LONGEST_CUT].reshape(2, -1, BLOCK)
+        sums = torch.bmm(torch.cat([own, of_others], dim=2), self.of_own)
+        return sums.reshape(*told.shape[:3], -1)

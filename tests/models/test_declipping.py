@@ -42,7 +42,7 @@ def test_cut_off_peaks_are_drawn_again(hertz: tuple[float, ...], cut_to: float, 
     wave = partials(*hertz)
     clipped = wave.clamp(-cut_to, cut_to)
     missing = inner(wave - clipped)
-    added = Declipping()(clipped, loudest(clipped))
+    added = Declipping(SAMPLES)(clipped, loudest(clipped))
     assert added.shape == (1, 1, 1, SAMPLES)
     gain_db = ratio_db(missing, missing - added)
     assert gain_db > least_gain_db, gain_db
@@ -53,7 +53,7 @@ def test_drawn_peaks_leave_no_corners() -> None:
     """What a cut splatters over the highs is what is heard of it."""
     wave = partials(300.0, 610.0, 1370.0)
     clipped = wave.clamp(-0.4, 0.4)
-    mended = inner(clipped) + Declipping()(clipped, loudest(clipped))
+    mended = inner(clipped) + Declipping(SAMPLES)(clipped, loudest(clipped))
     window = torch.hann_window(SAMPLES)
     before, after = (torch.fft.rfft(x.flatten() * window)[SAMPLES // 6 :].abs() for x in (inner(clipped), mended))
     assert float(20 * torch.log10(before.norm() / after.norm())) > 8.0
@@ -62,21 +62,21 @@ def test_drawn_peaks_leave_no_corners() -> None:
 def test_whole_sound_stays() -> None:
     torch.manual_seed(0)
     noise = 0.1 * torch.randn(1, 1, 2, SAMPLES + 2 * MARGIN)
-    assert torch.equal(Declipping()(noise, loudest(noise)), torch.zeros(1, 1, 2, SAMPLES))
+    assert torch.equal(Declipping(SAMPLES)(noise, loudest(noise)), torch.zeros(1, 1, 2, SAMPLES))
     for wave in (partials(100.0), partials(700.0), partials(300.0, 610.0, 1370.0)):
-        added = Declipping()(wave, loudest(wave))
+        added = Declipping(SAMPLES)(wave, loudest(wave))
         assert ratio_db(inner(wave), added + 1e-9) > 50.0
 
 
 def test_what_stays_below_the_level_is_no_cut() -> None:
     clipped = partials(700.0).clamp(-0.4, 0.4)
-    assert not Declipping()(clipped, torch.full((1, 1, 1, 1), 0.5)).any()
+    assert not Declipping(SAMPLES)(clipped, torch.full((1, 1, 1, 1), 0.5)).any()
 
 
 @pytest.mark.parametrize("silence", [0.0, 1e-30, 1e-5])
 def test_silence_stays(silence: float) -> None:
     still = torch.full((1, 1, 1, SAMPLES + 2 * MARGIN), silence)
-    assert not Declipping()(still, loudest(still)).any()
+    assert not Declipping(SAMPLES)(still, loudest(still)).any()
 
 
 @pytest.mark.parametrize("cut", [5, LONGEST_CUT - 1, LONGEST_CUT, LONGEST_CUT + 8, 3 * LONGEST_CUT])
@@ -85,7 +85,7 @@ def test_a_cut_that_is_too_long_stays_as_it_is(cut: int) -> None:
     top = torch.cat([ramp, torch.zeros(cut), ramp.flip(0)])
     x = torch.zeros(1, 1, 1, SAMPLES + 2 * MARGIN)
     x[..., 1000 : 1000 + len(top)] = 0.5 * (1.0 + top)
-    added = Declipping()(x, loudest(x))
+    added = Declipping(SAMPLES)(x, loudest(x))
     assert bool(added.any()) == (cut < LONGEST_CUT)
     assert torch.isfinite(added).all()
 
@@ -93,16 +93,16 @@ def test_a_cut_that_is_too_long_stays_as_it_is(cut: int) -> None:
 def test_no_peak_rises_beyond_bounds() -> None:
     torch.manual_seed(1)
     loud = torch.cumsum(torch.randn(4, 1, 2, SAMPLES + 2 * MARGIN), dim=3).clamp(-0.5, 0.5)
-    added = Declipping()(loud, loudest(loud))
+    added = Declipping(SAMPLES)(loud, loudest(loud))
     assert float(added.abs().max()) <= 0.5 * MOST_RISE * 1.0001
     assert (inner(loud) * added >= 0).all()
 
 
 def test_rows_do_not_touch_each_other() -> None:
     rows = torch.cat([partials(700.0).clamp(-0.4, 0.4), partials(900.0).clamp(-0.2, 0.2), partials(500.0)])
-    together = Declipping()(rows, loudest(rows))
+    together = Declipping(SAMPLES)(rows, loudest(rows))
     for row, mended in zip(rows.split(1), together.split(1), strict=True):
-        torch.testing.assert_close(Declipping()(row, loudest(row)), mended)
+        torch.testing.assert_close(Declipping(SAMPLES)(row, loudest(row)), mended)
 
 
 @pytest.fixture
