@@ -31,7 +31,7 @@ class Processes:
 
     def parallel(self, module: nn.Module) -> nn.Module:
         """The module, with gradients averaged over all processes; it begins with the first one's weights."""
-        return DistributedDataParallel(module, broadcast_buffers=False) if self.size > 1 else module
+        return DistributedDataParallel(module, forward_sync_buffers=False) if self.size > 1 else module
 
     def mean(self, figures: Mapping[str, float]) -> dict[str, float]:
         """Figures of the same names, averaged over all processes."""
