@@ -25,7 +25,10 @@ EAR_BANDS = 40
 EAR_RANGE_HZ = (50.0, 20000.0)
 EAR_RESOLUTION = 2048
 EAR_WEIGHT = 0.12  # per dB
-MISSING_WEIGHT = 2.0  # of a level too low against one too high: music taken away is worse than noise left
+# Of a level too low against one too high: music taken away is worse than noise left, and highs that are buried in noise
+# are soon taken with it.
+MISSING_WEIGHTS = (2.0, 3.0)
+MISSING_HZ = (4000.0, 8000.0)  # up to where the first weight holds, and from where on the second
 ADDED_WEIGHT = 4.0  # of a level above the input's own, where all was recorded: what is dull by nature stays so
 # What lies so far below a frame's loudest band, or below the clip's, is masked or silent.
 FRAME_RANGE_DB = 50.0
@@ -43,6 +46,12 @@ def ear_bands(hertz: Tensor) -> Tensor:
     centres = torch.linspace(float(low), float(high), EAR_BANDS)
     spacing = float(high - low) / (EAR_BANDS - 1)
     return (1.0 - (erb_number(hertz) - centres.unsqueeze(1)).abs() / spacing).clamp_min(0.0)
+
+
+def missing_weights(hertz: Tensor) -> Tensor:
+    """What a level that is too low counts in bands at `hertz`, of that shape."""
+    (first, last), (low, high) = MISSING_HZ, MISSING_WEIGHTS
+    return low + (high - low) * ((hertz - first) / (last - first)).clamp(0.0, 1.0)
 
 
 def compressed(spectrum: Tensor) -> Tensor:
@@ -93,8 +102,8 @@ class EnhancementLoss(nn.Module):
     ) -> Tensor:
         """Mean distance in dB of the levels in the ear's bands, [clips], of spectra [clips, bins, frames].
 
-        In the passband, what is missing counts MISSING_WEIGHT times and what was added to the input ADDED_WEIGHT times;
-        above it, where the truth can only be guessed, too much is as bad as too little.
+        In the passband, what is missing counts MISSING_WEIGHTS times, and what was added to the input ADDED_WEIGHT
+        times; above it, where the truth can only be guessed, too much is as bad as too little.
         """
         bands = self.get_buffer("bands")
         levels = [bands @ (x.real.square() + x.imag.square()) for x in (ours, wanted, degraded)]
@@ -109,7 +118,7 @@ class EnhancementLoss(nn.Module):
         added = torch.relu(ours_db - torch.maximum(wanted_db, degraded_db))
         centres = (bands * self.get_buffer(f"hertz_{EAR_RESOLUTION}")).sum(dim=1) / bands.sum(dim=1)
         recorded = (centres < passband_hz.unsqueeze(1)).float().unsqueeze(2)
-        missing = -excess * (1.0 + (MISSING_WEIGHT - 1.0) * recorded)
+        missing = -excess * (1.0 + (missing_weights(centres) - 1.0).unsqueeze(1) * recorded)
         distance = (torch.maximum(excess, missing) + (ADDED_WEIGHT - 1.0) * recorded * added).mean(dim=2)
         heard = (centres < cutoff_hz.unsqueeze(1) - EDGE_HZ).float()
         return (heard * distance).sum(dim=1) / heard.sum(dim=1).clamp_min(1.0)

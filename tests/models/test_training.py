@@ -16,7 +16,7 @@ from models.curve import CURVE_COLUMNS, append_row
 from models.data.dataset import Batch
 from models.generators.band_split import COPY_HERTZ, BandSplitConfig, BandSplitGenerator, copy_shifts
 from models.generators.unet import UNet, UNetConfig
-from models.losses import ADDED_WEIGHT, EAR_RANGE_HZ, MISSING_WEIGHT, EnhancementLoss, ear_bands
+from models.losses import ADDED_WEIGHT, EAR_RANGE_HZ, EAR_RESOLUTION, EnhancementLoss, ear_bands, missing_weights
 from models.metrics import si_sdr
 from models.schedule import learning_rate_at
 from models.train import initial_generator, main
@@ -65,12 +65,20 @@ def test_the_level_distance_is_in_decibels_and_worse_for_what_is_missing_and_bli
     untouched = replace(every_band, degraded=every_band.target)
     added = loss(10 ** (3 / 20) * every_band.target, untouched)[1]
     assert float(added["bands_db"]) == pytest.approx(3.0 * ADDED_WEIGHT, abs=0.1)
-    assert float(quieter["bands_db"]) == pytest.approx(3.0 * MISSING_WEIGHT, abs=0.1)
+    hertz = torch.linspace(0, SECOND / 2, EAR_RESOLUTION // 2 + 1)
+    bands = ear_bands(hertz)
+    fear = float(missing_weights((bands @ hertz) / bands.sum(dim=1)).mean())
+    assert float(quieter["bands_db"]) == pytest.approx(3.0 * fear, abs=0.1)
     dull = replace(every_band, passband_hz=torch.zeros(2))  # nothing was recorded, all of it is guessed
     guessed_quieter = loss(10 ** (-3 / 20) * every_band.target, dull)[1]
     assert float(guessed_quieter["bands_db"]) == pytest.approx(3.0, abs=0.05)
     masked = 10 ** (-80 / 20) * torch.randn(batch.target.shape) * batch.target.std()
     assert float(loss(batch.target + masked, batch)[1]["bands_db"]) < 0.05
+
+
+def test_missing_highs_are_feared_most() -> None:
+    weights = missing_weights(torch.tensor([100.0, 4000.0, 6000.0, 8000.0, 16000.0]))
+    assert weights.tolist() == pytest.approx([2.0, 2.0, 2.5, 3.0, 3.0])
 
 
 def test_the_loss_hears_nothing_above_the_cutoff() -> None:
