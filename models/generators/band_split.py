@@ -230,8 +230,10 @@ class BinMixing(nn.Module):
         context = torch.bmm(x.unflatten(0, (self.layout.bands, -1)), self.context) + self.bias
         frames, hidden = context.shape[1:]
         told = context.flatten(1) if colour is None else torch.cat([context.flatten(1), colour], dim=1)
-        cells = (told.transpose(0, 1) @ self.band_of_cell).unsqueeze(0)  # as GPUs take no slices of two axes
-        of_cells = cells[:, : frames * hidden].reshape(frames, hidden, -1)
+        cells = (told.transpose(0, 1) @ self.band_of_cell).unsqueeze(0)  # as GPUs cut three axes or four
+        if colour is not None:
+            cells, colour = cells.split([frames * hidden, frames], dim=1)
+        of_cells = cells.reshape(frames, hidden, -1)
         own = self.own.expand(frames, -1, -1), swapped(features.flatten(1, 2))
         if self.layout.cell == 1:
             mixed = functional.silu(torch.baddbmm(of_cells, *own))
@@ -239,7 +241,7 @@ class BinMixing(nn.Module):
             of_bins = torch.bmm(*own).unflatten(-1, (-1, self.layout.cell))
             mixed = functional.silu(of_bins + of_cells.unsqueeze(-1)).flatten(2)
         logits = swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed))
-        return logits, None if colour is None else cells[:, frames * hidden :]
+        return logits, colour
 
 
 class Colouring(nn.Module):
@@ -470,9 +472,8 @@ class BandSplitGenerator(nn.Module):
         noise = noise + (1.0 - LARGEST_MASK) * gains.drowned
         left = 1.0 - noise - reverberation
         kept = left * spectrum
-        added = -(denoise * noise + dereverb * reverberation)
-        if gains.colour is not None:
-            added = added + self.of_bins(extend * gains.colour, left)
+        taken = denoise * noise + dereverb * reverberation
+        added = -taken if gains.colour is None else self.of_bins(extend * gains.colour, left) - taken
         change: Tensor = added * spectrum
         reach = max(self.config.copy_shifts, default=0)
         padded = functional.pad(kept, (reach, 0))

@@ -8,15 +8,13 @@ slope s1,
 
 A peak that was only loud has flat edges, and stays all but as it is. Nothing is learnt here.
 
-A graph has no loop that could look for edges. Of all edges on one side of a sample, each weighed by 2^-distance, the
+A graph has no loop that could look for edges. Of all edges on one side of a sample, each weighed by e^-distance, the
 nearest is all but the whole sum: so the sum's logarithm is its distance, and sums that weigh values and slopes alike
 are its value and its slope. Edges of a sample's own block of samples are weighed one by one; a block further on weighs
 as a whole, as seen from its nearer end.
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor, nn
@@ -33,14 +31,13 @@ CUT_SHARES = (0.995, 0.998)
 QUIETEST_LEVEL = 1e-3  # no converter clips 60 dB below full scale
 MOST_RISE = 2.0  # times the level: 9.5 dB in all
 EDGE = 0.5  # sample: over which what is too short or too long for a cut fades
-# Binary logarithm of what an edge would weigh at no distance: so the furthest's weight is no tiny number.
-LOUDEST_EDGE = LONGEST_CUT - 16.0
+# Logarithm of what an edge would weigh at no distance: so the furthest's weight is no tiny number.
+LOUDEST_EDGE = LONGEST_CUT - 10.0
 NO_EDGE = 1e-6  # a sum so small has seen none
-NEPERS_PER_OCTAVE = math.log(2.0)
 
 
 def edge_weights() -> tuple[Tensor, Tensor]:
-    """How an edge before a sample weighs in its sum, and one after it: 2^-distance, but for a factor.
+    """How an edge before a sample weighs in its sum, and one after it: e^-distance, but for a factor.
 
     [2, block, 1]: an edge in another block, as seen from the nearer end of that; [2, block + 1, block]: edges of the
     sample's own block, and last how much more than all other blocks as seen from the nearer end of its own.
@@ -48,10 +45,10 @@ def edge_weights() -> tuple[Tensor, Tensor]:
     place = torch.arange(BLOCK, dtype=torch.float64)
     here, there = place.unsqueeze(0), place.unsqueeze(1)
     distance = torch.stack([here - there, there - here])
-    own = torch.where(distance > 0, torch.exp2(LOUDEST_EDGE - distance), torch.zeros_like(distance))
+    own = torch.where(distance > 0, torch.exp(LOUDEST_EDGE - distance), torch.zeros_like(distance))
     to_end = torch.stack([BLOCK - 1 - there, there])
     from_end = torch.stack([here + 1, BLOCK - here])
-    return torch.exp2(-to_end).float(), torch.cat([own, torch.exp2(LOUDEST_EDGE - from_end)], dim=1).float()
+    return torch.exp(-to_end).float(), torch.cat([own, torch.exp(LOUDEST_EDGE - from_end)], dim=1).float()
 
 
 def block_weights(blocks: int) -> Tensor:
@@ -59,7 +56,7 @@ def block_weights(blocks: int) -> Tensor:
     here, there = torch.arange(blocks), torch.arange(-BLOCKS_SEEN, blocks + BLOCKS_SEEN).unsqueeze(1)
     distance = torch.stack([here - there, there - here])
     seen = (distance > 0) & (distance <= BLOCKS_SEEN)
-    return torch.where(seen, torch.exp2(-BLOCK * (distance - 1.0)), torch.zeros(1))
+    return torch.where(seen, torch.exp(-BLOCK * (distance - 1.0)), torch.zeros(1))
 
 
 class Declipping(nn.Module):
@@ -89,7 +86,7 @@ class Declipping(nn.Module):
         # Of both sides, [2, rows, channels, samples] each
         near, value, slope = self.edges(x, cut).split(rows, dim=1)
         near = near.clamp_min(NO_EDGE)
-        distance = LOUDEST_EDGE - torch.log(near) / NEPERS_PER_OCTAVE
+        distance = LOUDEST_EDGE - torch.log(near)
         before, after = distance.split(1)
         length = before + after
         away = distance / length
