@@ -9,7 +9,7 @@ from torch import Tensor
 
 from export.factored_dft import FactoredDft, FactoredInverseDft
 from export.hop_graph import HopGraph
-from models.generators.axes import MOST_JOINED, swapped
+from models.generators.axes import swapped
 from models.generators.band_split import EXTEND, BandSplitGenerator
 
 FEATURES = "generator.features"
@@ -50,24 +50,23 @@ class StreamingGraph(HopGraph):
         parts = state.reshape(1, 1, 1, -1).split([math.prod(shape) for shape in self.shapes], dim=3)
         previous, overlap, *inner = (part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True))
         now, controls = audio.reshape(previous.shape), controls.reshape(-1, 1, 1)
-        mending: list[Tensor] = []
+        heard, mending = audio, list[Tensor]()
         if self.generator.declipping is not None:
             before, level, *inner = inner
-            now, mending = self.mended(now, before, level, controls)
+            heard, mending = self.mended(now, before, level, controls)
+            now = heard
         bins = swapped(self.dft(torch.cat([previous, now], dim=3) * self.analysis_window))
         spectrum = bins.reshape(2, self.channels, 1, self.hop)
         change, inner = self.generator.step(spectrum, controls, inner)
         samples = self.inverse_dft(swapped(change.reshape(bins.shape))).reshape(1, 1, self.channels, -1)
         finished, beginning = (samples * self.synthesis_window).split(self.hop, dim=3)
         enhanced = previous + (overlap + finished)
-        room, statistics, memories, lasts = self.generator.parted(inner)
+        room, statistics, *of_blocks = self.generator.parted(inner)
         # Joined in several goes with a reshape between, or converters would make one of them.
         few = [part.reshape(1, 1, -1) for part in (*mending, *room)]
         more = [part.reshape(1, 1, 1, -1) for part in ([torch.cat(few, dim=2)] if few else []) + statistics]
-        of_blocks = [*memories, *lasts]
-        goes = [torch.cat(of_blocks[first : first + MOST_JOINED]) for first in range(0, len(of_blocks), MOST_JOINED)]
-        joined = [torch.cat(more, dim=3), *goes]
-        packed = [part.reshape(1, -1) for part in (now, beginning, *joined)]
+        joined = [torch.cat(more, dim=3), *map(torch.cat, of_blocks)]
+        packed = [part.reshape(1, -1) for part in (heard, beginning, *joined)]
         return enhanced.reshape(audio.shape), torch.cat(packed, dim=1)
 
     def mended(self, audio: Tensor, before: Tensor, level: Tensor, controls: Tensor) -> tuple[Tensor, list[Tensor]]:
