@@ -118,7 +118,8 @@ class EnhancementLoss(nn.Module):
         added = torch.relu(ours_db - torch.maximum(wanted_db, degraded_db))
         centres = (bands * self.get_buffer(f"hertz_{EAR_RESOLUTION}")).sum(dim=1) / bands.sum(dim=1)
         recorded = (centres < passband_hz.unsqueeze(1)).float().unsqueeze(2)
-        missing = -excess * (1.0 + (missing_weights(centres) - 1.0).unsqueeze(1) * recorded)
+        fear = missing_weights(centres.nan_to_num()) - 1.0  # at low rates there are bands without bins
+        missing = -excess * (1.0 + fear.unsqueeze(1) * recorded)
         distance = (torch.maximum(excess, missing) + (ADDED_WEIGHT - 1.0) * recorded * added).mean(dim=2)
         heard = (centres < cutoff_hz.unsqueeze(1) - EDGE_HZ).float()
         return (heard * distance).sum(dim=1) / heard.sum(dim=1).clamp_min(1.0)
