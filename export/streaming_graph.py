@@ -50,7 +50,7 @@ class StreamingGraph(HopGraph):
         parts = state.reshape(1, 1, 1, -1).split([math.prod(shape) for shape in self.shapes], dim=3)
         previous, overlap, *inner = (part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True))
         now, controls = audio.reshape(previous.shape), controls.reshape(-1, 1, 1)
-        heard, mending = audio, list[Tensor]()
+        heard, mending = audio, list[Tensor]()  # to be kept: as it came, which costs no reshape
         if self.generator.declipping is not None:
             before, level, *inner = inner
             heard, mending = self.mended(now, before, level, controls)

@@ -36,8 +36,8 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
     """A generator of `config` that starts from the weights of another, whose window is a power of two times as long.
 
     Raises ValueError where the configurations differ in more than the window and what that makes of copies' shifts, the
-    number of blocks, how many bins share weights, what is empty, whether it draws peaks
-    again, and a colouring or a gate of rooms that only the new one has (a gate is to be taught anew at another window).
+    number of blocks, how many bins share weights, what is empty, whether it draws peaks again, and a colouring or a
+    gate of rooms that only the new one has (a gate is to be taught anew at another window).
     """
     old = generator.config
     heads = {name: getattr(old, name) or getattr(config, name) for name in MAY_BE_NEW}
