@@ -22,10 +22,10 @@ RECURRENCE = ".time"
 class StreamingGraph(HopGraph):
     """The graph around a generator of frames.
 
-    The state packs, all zero at the start: the previous hop of audio (the analysis window's first half, and the delayed
-    dry signal), the overlap of the change made so far, the end of the input and its loudest sample (where peaks that
-    were cut off are drawn again before all else), then the generator's own states. The output is the dry signal,
-    `hop` samples late, plus the overlap-added change: at controls 0, 0, 0 the change is a product with zero.
+    The state packs, all zero at the start: the end of the audio, which overlaps with the next frame; the same with the
+    change made so far; the end of the input and its loudest sample (where peaks that were cut off are drawn again
+    before all else), then the generator's own states. The output is the dry signal, an overlap late, plus the
+    overlap-added change: at controls 0, 0, 0 the change is a product with zero.
     """
 
     analysis_window: Tensor
@@ -35,11 +35,12 @@ class StreamingGraph(HopGraph):
 
     def __init__(self, generator: BandSplitGenerator, channels: int) -> None:
         config = generator.config
-        hops = (1, 1, channels, config.hop)
+        overlaps = (1, 1, channels, config.overlap)
         mending = [(1, 1, channels, 2 * generator.margin), (1, 1, 1, 1)] if generator.margin else []
-        shapes = [hops, hops, *mending, *generator.state_shapes()]
-        latency = config.window - config.hop + generator.margin
+        shapes = [overlaps, overlaps, *mending, *generator.state_shapes()]
+        latency = config.overlap + generator.margin
         super().__init__(generator, channels, config.sample_rate, config.hop, latency, shapes)
+        self.overlap = config.overlap
         self.dft = FactoredDft(config.window)
         self.inverse_dft = FactoredInverseDft(config.window)
         self.register_buffer("analysis_window", generator.window * generator.spectrum_scale, persistent=False)
@@ -48,25 +49,24 @@ class StreamingGraph(HopGraph):
     def forward(self, audio: Tensor, controls: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         # LiteRT's GPU delegate slices tensors of three or four axes only, and XNNPACK joins at most five at once.
         parts = state.reshape(1, 1, 1, -1).split([math.prod(shape) for shape in self.shapes], dim=3)
-        previous, overlap, *inner = (part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True))
-        now, controls = audio.reshape(previous.shape), controls.reshape(-1, 1, 1)
-        heard, mending = audio, list[Tensor]()  # to be kept: as it came, which costs no reshape
+        previous, begun, *inner = (part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True))
+        now, controls = audio.reshape(1, 1, self.channels, -1), controls.reshape(-1, 1, 1)
+        mending = list[Tensor]()  # to be kept
         if self.generator.declipping is not None:
             before, level, *inner = inner
-            heard, mending = self.mended(now, before, level, controls)
-            now = heard
+            now, mending = self.mended(now, before, level, controls)
         bins = swapped(self.dft(torch.cat([previous, now], dim=3) * self.analysis_window))
-        spectrum = bins.reshape(2, self.channels, 1, self.hop)
+        spectrum = bins.reshape(2, self.channels, 1, -1)
         change, inner = self.generator.step(spectrum, controls, inner)
         samples = self.inverse_dft(swapped(change.reshape(bins.shape))).reshape(1, 1, self.channels, -1)
-        finished, beginning = (samples * self.synthesis_window).split(self.hop, dim=3)
-        enhanced = previous + (overlap + finished)
+        changed = torch.cat([begun, now], dim=3) + samples * self.synthesis_window
+        enhanced, begun = changed.split([self.hop, self.overlap], dim=3)
         room, statistics, *of_blocks = self.generator.parted(inner)
         # Joined in several goes with a reshape between, or converters would make one of them.
         few = [part.reshape(1, 1, -1) for part in (*mending, *room)]
         more = [part.reshape(1, 1, 1, -1) for part in ([torch.cat(few, dim=2)] if few else []) + statistics]
         joined = [torch.cat(more, dim=3), *map(torch.cat, of_blocks)]
-        packed = [part.reshape(1, -1) for part in (heard, beginning, *joined)]
+        packed = [part.reshape(1, -1) for part in (now[..., -self.overlap :], begun, *joined)]
         return enhanced.reshape(audio.shape), torch.cat(packed, dim=1)
 
     def mended(self, audio: Tensor, before: Tensor, level: Tensor, controls: Tensor) -> tuple[Tensor, list[Tensor]]:

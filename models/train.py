@@ -38,7 +38,14 @@ from models.data.recipes import DEFAULT_RECIPE, Recipe
 from models.data_card import write_data_card
 from models.discriminators.stored import DISCRIMINATOR_KINDS, discriminator_for
 from models.distillation import Distillation
-from models.generators.band_split import COPY_HERTZ, BandSplitConfig, BandSplitGenerator, copy_shifts
+from models.generators.band_split import (
+    COPY_HERTZ,
+    EIGHTHS,
+    HALF_OVERLAP,
+    BandSplitConfig,
+    BandSplitGenerator,
+    copy_shifts,
+)
 from models.generators.resizing import resized
 from models.generators.unet import UNet, UNetConfig, layer_sizes
 from models.opponent import Opponent
@@ -55,6 +62,7 @@ SIZES: dict[str, dict[str, Any]] = {
     BAND_SPLIT: {
         "sample_rate": BandSplitConfig.sample_rate,
         "window": BandSplitConfig.window,
+        "hop_eighths": BandSplitConfig.hop_eighths,
         "blocks": BandSplitConfig.blocks,
         "time_blocks": BandSplitConfig.time_blocks,
         "channels": BandSplitConfig.channels,
@@ -107,7 +115,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--initial-weights",
         type=Path,
-        help="weights to begin a new run with, at any window and number of blocks (default: random)",
+        help="weights to begin a new run with, at any window, hop and number of blocks (default: random)",
     )
     parser.add_argument("--generator", choices=GENERATORS, default=BAND_SPLIT)
     parser.add_argument(
@@ -159,6 +167,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     both.add_argument("--sample-rate", type=int, help=f"in hertz; default: {_default('sample_rate')}")
     both.add_argument("--window", type=int, help=f"in samples; default: {_default('window')}")
     streaming = parser.add_argument_group("of --generator band_split")
+    streaming.add_argument(
+        "--hop-eighths",
+        type=int,
+        choices=range(HALF_OVERLAP, EIGHTHS),
+        help=f"frames begin so many eighths of a window apart; default: {_default('hop_eighths')}",
+    )
     streaming.add_argument("--blocks", type=int, help=f"default: {_default('blocks')}")
     streaming.add_argument(
         "--time-blocks",
@@ -218,6 +232,7 @@ def generator_config(given: argparse.Namespace) -> BandSplitConfig | UNetConfig:
         return BandSplitConfig(
             sample_rate=given.sample_rate,
             window=given.window,
+            hop_eighths=given.hop_eighths,
             blocks=given.blocks,
             time_blocks=given.time_blocks,
             channels=given.channels,
@@ -226,7 +241,7 @@ def generator_config(given: argparse.Namespace) -> BandSplitConfig | UNetConfig:
             room_hidden=given.room_hidden,
             declipping=given.declipping,
             empty_db=given.empty_db,
-            copy_shifts=copy_shifts(given.copy_hertz, given.sample_rate, given.window),
+            copy_shifts=copy_shifts(given.copy_hertz, given.sample_rate, given.window, given.hop_eighths),
         )
     channels, filters = layer_sizes(given.depth, given.width)
     return UNetConfig(

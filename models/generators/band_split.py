@@ -36,7 +36,7 @@ from models.generators.features import (
     magnitude,
     share_of,
 )
-from models.generators.framing import analysis, square_root_hann, synthesis
+from models.generators.framing import analysis, synthesis, tapered
 from models.generators.recurrence import delayed, gated_recurrence, latest
 from models.generators.room_gate import RoomGate
 
@@ -68,32 +68,39 @@ MASKS_PER_BIN = 2  # noise, reverberation
 CONTROLS = 3  # denoise, dereverb, extend
 EXTEND = 2  # which of them
 COPY_HERTZ = (2000.0, 4000.0, 6000.0, 8000.0, 10000.0, 12000.0)
+EIGHTHS = 8
+HALF_OVERLAP = 4
 
 
-def copy_shifts(hertz: Sequence[float], sample_rate: int, window: int) -> tuple[int, ...]:
-    """Shifts of about so many hertz in bins: even numbers, which keep their phase from frame to half overlapping frame.
+def copy_shifts(
+    hertz: Sequence[float], sample_rate: int, window: int, hop_eighths: int = HALF_OVERLAP
+) -> tuple[int, ...]:
+    """Shifts of about so many hertz in bins, which keep their phase from frame to frame: a hop is a whole number of
+    periods of each.
 
-    Raises ValueError for one that leads nowhere: of less than two bins, or beyond the last.
+    Raises ValueError for one that leads nowhere: of no bins, or beyond the last.
     """
-    found = tuple(2 * round(shift * window / sample_rate / 2) for shift in hertz)
+    step = EIGHTHS // math.gcd(EIGHTHS, hop_eighths)
+    found = tuple(step * round(shift * window / sample_rate / step) for shift in hertz)
     for shift, bins in zip(hertz, found, strict=True):
-        if not 2 <= bins < window // 2:
+        if not step <= bins < window // 2:
             raise ValueError(
-                f"copies shifted by {shift:g} Hz: got {bins} of {window // 2} bins at {sample_rate} Hz, wanted 2 to "
-                f"{window // 2 - 1}"
+                f"copies shifted by {shift:g} Hz: got {bins} of {window // 2} bins at {sample_rate} Hz, wanted {step} "
+                f"to {window // 2 - 1}"
             )
     return found
 
 
 @dataclass(frozen=True)
 class BandSplitConfig:
-    """Sizes of a BandSplitGenerator; `copy_shifts` as the function of that name gives them, `most_units` as
-    `layout_for` takes it; a `colour_hidden` of 0 leaves colour as it is, a `room_hidden` of 0 takes reverberation
-    everywhere; `declipping` draws peaks that were cut off again; of the blocks the last `time_blocks` mix over time
-    alone; a bin is empty below `empty_db`."""
+    """Sizes of a BandSplitGenerator. Frames begin `hop_eighths` of a window apart, 4 to 7; `copy_shifts` as the
+    function of that name gives them, `most_units` as `layout_for` takes it; a `colour_hidden` of 0 leaves colour as it
+    is, a `room_hidden` of 0 takes reverberation everywhere; `declipping` draws peaks that were cut off again; of the
+    blocks the last `time_blocks` mix over time alone; a bin is empty below `empty_db`."""
 
     sample_rate: int = 48000
     window: int = 2048
+    hop_eighths: int = HALF_OVERLAP
     channels: int = 32
     blocks: int = 4
     time_blocks: int = 0
@@ -107,9 +114,18 @@ class BandSplitConfig:
     empty_db: float = EMPTY_DB
     copy_shifts: tuple[int, ...] = copy_shifts(COPY_HERTZ, 48000, 2048)
 
+    def __post_init__(self) -> None:
+        if not HALF_OVERLAP <= self.hop_eighths < EIGHTHS:
+            raise ValueError(f"frames begin 4 to 7 eighths of a window apart, got {self.hop_eighths}")
+
     @property
     def hop(self) -> int:
-        return self.window // 2
+        return self.window * self.hop_eighths // EIGHTHS
+
+    @property
+    def overlap(self) -> int:
+        """Samples that a frame shares with the next one, and that the output is late by, but for the margin."""
+        return self.window - self.hop
 
     @property
     def bins(self) -> int:
@@ -372,7 +388,7 @@ class BandSplitGenerator(nn.Module):
             raise ValueError(f"the band layout covers {layout.bins} bins, the window gives {config.bins}")
         self.layout = layout
         frames_per_second = config.sample_rate / config.hop
-        self.register_buffer("window", square_root_hann(config.window), persistent=False)
+        self.register_buffer("window", tapered(config.window, config.hop), persistent=False)
         bin_hertz = config.sample_rate / config.window
         hertz = torch.arange(config.bins) * bin_hertz
         weights = 1.0 / equivalent_rectangular_bandwidth(hertz)
@@ -557,7 +573,9 @@ class BandSplitGenerator(nn.Module):
     def analysed(self, audio: Tensor) -> Tensor:
         """Scaled spectrum [2, channels, frames, bins] of audio [batch, channels, samples]."""
         samples = self.hops(audio) * self.config.hop
-        parts = torch.stack(analysis(functional.pad(audio, (0, samples - audio.shape[-1])), self.window))
+        parts = torch.stack(
+            analysis(functional.pad(audio, (0, samples - audio.shape[-1])), self.window, self.config.hop)
+        )
         return (parts * self.spectrum_scale).permute(0, 2, 3, 1, 4).flatten(2, 3)
 
     def per_frame(self, controls: Tensor, audio: Tensor) -> Tensor:
@@ -571,5 +589,5 @@ class BandSplitGenerator(nn.Module):
     def changed(self, audio: Tensor, change: Tensor) -> Tensor:
         """Audio [batch, channels, samples] with a change to its scaled spectrum [2, channels, frames, bins]."""
         real, imaginary = (change / self.spectrum_scale).unflatten(2, (-1, len(audio))).permute(0, 3, 1, 2, 4)
-        hop = self.config.hop
-        return audio + synthesis(real, imaginary, self.window)[..., hop : hop + audio.shape[-1]]
+        late = self.config.overlap
+        return audio + synthesis(real, imaginary, self.window, self.config.hop)[..., late : late + audio.shape[-1]]

@@ -1,4 +1,4 @@
-"""A trained streaming generator at another window, or of another size: a better start for a run than random weights.
+"""A trained streaming generator at another window or hop, or of another size: a better start than random weights.
 
 Bands stay where they are, so that a band of twice the weights reads each of its old ones twice, at half the size, and
 gives each of its old gains twice; what the network remembers is made to last as long as before. Of the blocks the first
@@ -17,8 +17,9 @@ from torch import Tensor
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.generators.features import FEATURES_PER_BIN
 
-MAY_DIFFER = ("window", "copy_shifts", "blocks", "time_blocks", "most_units", "declipping", "empty_db")
+MAY_DIFFER = ("window", "hop_eighths", "copy_shifts", "blocks", "time_blocks", "most_units", "declipping", "empty_db")
 MAY_BE_NEW = ("colour_hidden", "room_hidden")
+SHIFTED_BINS = 4  # a copy is shifted by the nearest number that keeps its phase
 
 
 def _nearest(weights: Tensor, bins: int, axis: int) -> Tensor:
@@ -35,24 +36,24 @@ def _nearest(weights: Tensor, bins: int, axis: int) -> Tensor:
 def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplitGenerator:
     """A generator of `config` that starts from the weights of another, whose window is a power of two times as long.
 
-    Raises ValueError where the configurations differ in more than the window and what that makes of copies' shifts, the
-    number of blocks, how many bins share weights, what is empty, whether it draws peaks again, and a colouring or a
-    gate of rooms that only the new one has (a gate is to be taught anew at another window).
+    Raises ValueError where the configurations differ in more than the window, the hop and what they make of copies'
+    shifts, the number of blocks, how many bins share weights, what is empty, whether it draws peaks again, and a
+    colouring or a gate of rooms that only the new one has (a gate is to be taught anew at another window or hop).
     """
     old = generator.config
     heads = {name: getattr(old, name) or getattr(config, name) for name in MAY_BE_NEW}
     changed = {name: getattr(config, name) for name in MAY_DIFFER}
     if replace(old, **heads, **changed) != config:
         raise ValueError(
-            f"got weights of a generator of {old}, wanted of {config}, or one that differs in its window, blocks, "
+            f"got weights of a generator of {old}, wanted of {config}, or one that differs in its window, hop, blocks, "
             "most_units or by having no colouring"
         )
-    longer = config.window / old.window
-    shifts = tuple(2 * round(shift * longer / 2) for shift in old.copy_shifts)
-    if len(shifts) != len(config.copy_shifts) or max(map(abs, np.subtract(shifts, config.copy_shifts))) > 2:
+    shifts = tuple(round(shift * config.window / old.window) for shift in old.copy_shifts)
+    if len(shifts) != len(config.copy_shifts) or max(map(abs, np.subtract(shifts, config.copy_shifts))) > SHIFTED_BINS:
         raise ValueError(f"got weights for copies shifted by {shifts} bins, wanted for {config.copy_shifts}")
     made = BandSplitGenerator(config)
-    state = made.state_dict() | generator.state_dict()
+    before_it = generator.state_dict()
+    state = made.state_dict() | before_it
     state = {name: state[name] for name in made.state_dict()}
     for index, (group, before) in enumerate(zip(made.layout.groups, generator.layout.groups, strict=True)):
         name = f"encoder.weights.{index}"
@@ -62,7 +63,7 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
         columns = state[name].unflatten(2, (before.units, made.decoder.outputs))
         state[name] = _nearest(columns, group.units, 2).flatten(2)
     state["decoder.bias"] = _nearest(state["decoder.bias"], config.bins, 2)
-    for index in range(old.blocks, config.blocks):
+    for index in range(config.blocks):
         for mixing in (
             "time.out.weight",
             "time.out.bias",
@@ -71,11 +72,11 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
             "band.narrow",
         ):
             name = f"blocks.{index}.{mixing}"
-            if name in state:
+            if name in state and name not in before_it:
                 state[name] = torch.zeros_like(state[name])
     for index in range(min(old.blocks, config.blocks)):
-        # Per frame a small share u of the memory is renewed; of frames twice as long, 2 u.
+        # Per frame a small share u of the memory is renewed; of frames twice as far apart, 2 u.
         name = f"blocks.{index}.time.update.bias"
-        state[name] = state[name] + math.log(longer)
+        state[name] = state[name] + math.log(config.hop / old.hop)
     made.load_state_dict(state)
     return made

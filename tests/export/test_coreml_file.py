@@ -17,13 +17,15 @@ from export.mil_interpreter import InterpretedCoreml, RealCoreml, open_coreml, r
 from export.mil_program import MilProgram, read_program
 from export.quiet import kept_quiet
 from export.streaming_graph import StreamingGraph
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from models.generators.band_split import COPY_HERTZ, BandSplitConfig, BandSplitGenerator, copy_shifts
 from models.generators.declipping import MARGIN
 from studiomic.manifest import METADATA_KEY, PRECISIONS, sha256_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = '{"contract_version":1}'
-LATENCY = 1024 + MARGIN
+HOP_EIGHTHS = 5
+HOP, OVERLAP = 1280, 768
+LATENCY = OVERLAP + MARGIN
 HOPS = 24
 LEAST_SNR_DB = {"fp32": 100.0, "fp16": 50.0, "int8": 35.0}
 LARGEST_SHARE_OF_FLOAT32 = 0.6
@@ -49,6 +51,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
     torch.manual_seed(5)
     generator = BandSplitGenerator(
         BandSplitConfig(
+            hop_eighths=HOP_EIGHTHS,
+            copy_shifts=copy_shifts(COPY_HERTZ, 48000, 2048, HOP_EIGHTHS),
             channels=40,
             blocks=1,
             band_hidden=8,
@@ -71,7 +75,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
 
 
 def music_and_controls() -> tuple[np.ndarray, np.ndarray]:
-    music = synthesised_music(HOPS * 1024 / 48000, 48000, 1, seed=3)
+    music = synthesised_music(HOPS * HOP / 48000, 48000, 1, seed=3)
     return music, np.tile(np.array([1.0, 0.7, 0.9], np.float32), (HOPS, 1))
 
 
@@ -86,8 +90,8 @@ def test_the_package_is_the_graph_hop_by_hop(packages: Packages, precision: str,
     runner = opened(packages, precision, where)
     reference = GraphRunner(packages.graph)
     assert runner.state_size == reference.state_size
-    found, state = run_clip(runner, music, controls, 1024)
-    wanted, wanted_state = run_clip(reference, music, controls, 1024)
+    found, state = run_clip(runner, music, controls, HOP)
+    wanted, wanted_state = run_clip(reference, music, controls, HOP)
     assert snr_db(found, wanted) > LEAST_SNR_DB[precision]
     assert state.shape == wanted_state.shape
     assert snr_db(state, wanted_state) > LEAST_SNR_DB[precision]
@@ -101,14 +105,14 @@ def test_the_package_is_the_graph_hop_by_hop(packages: Packages, precision: str,
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_bypass_is_bit_exact(packages: Packages, precision: str, where: str) -> None:
     music, controls = music_and_controls()
-    out, _ = run_clip(opened(packages, precision, where), music, 0 * controls, 1024)
+    out, _ = run_clip(opened(packages, precision, where), music, 0 * controls, HOP)
     np.testing.assert_array_equal(out[:, LATENCY:], music[:, :-LATENCY])
 
 
 @pytest.mark.parametrize("flush_subnormals", [False, True])
 @pytest.mark.parametrize("what", ["silence", "a full-scale sine", "denormal numbers", "one sample"])
 def test_float16_survives(packages: Packages, what: str, flush_subnormals: bool) -> None:
-    time = np.arange(8 * 1024)
+    time = np.arange(8 * HOP)
     audio = {
         "silence": np.zeros(time.size),
         "a full-scale sine": np.sin(2 * np.pi * 1000 * time / 48000),
@@ -117,8 +121,8 @@ def test_float16_survives(packages: Packages, what: str, flush_subnormals: bool)
     }[what].astype(np.float32)[None]
     controls = np.ones((8, 3), np.float32)
     runner = InterpretedCoreml(packages.paths["fp16"], packages.names["fp16"], flush_subnormals)
-    found, state = run_clip(runner, audio, controls, 1024)
-    wanted, _ = run_clip(GraphRunner(packages.graph), audio, controls, 1024)
+    found, state = run_clip(runner, audio, controls, HOP)
+    wanted, _ = run_clip(GraphRunner(packages.graph), audio, controls, HOP)
     assert np.isfinite(found).all()
     assert np.isfinite(state).all()
     assert np.linalg.norm(found - wanted) <= 10 ** (-50 / 20) * np.linalg.norm(wanted) + 1e-7
@@ -129,7 +133,7 @@ def test_the_package_describes_itself(packages: Packages, precision: str) -> Non
     program = read_program(packages.paths[precision])
     names = packages.names[precision]
     assert list(names) == [*INPUT_NAMES, *OUTPUT_NAMES]
-    shapes = {"audio": (1, 1024), "controls": (1, 3), "enhanced": (1, 1024)}
+    shapes = {"audio": (1, HOP), "controls": (1, 3), "enhanced": (1, HOP)}
     states = dict.fromkeys(("state_0", "next_state_0"), (1, packages.graph.state_size))
     assert {name: tuple(program.boundary[own]) for name, own in names.items()} == {
         name: ("fp32", shape) for name, shape in (shapes | states).items()

@@ -391,11 +391,22 @@ def test_bands_lie_where_they_lie_at_any_number_of_bins(bins: int) -> None:
     assert edges[[15, 23, 31, 39, 47]] == pytest.approx([1 / 16, 1 / 8, 1 / 4, 1 / 2, 1])
 
 
-def test_copies_are_shifted_by_even_numbers_of_bins() -> None:
+def test_copies_are_shifted_by_bins_that_keep_their_phase_from_hop_to_hop() -> None:
     assert copy_shifts(COPY_HERTZ, 48000, 2048) == (86, 170, 256, 342, 426, 512)
     assert copy_shifts([1250, 2500], 10000, 2048) == (256, 512)
+    for eighths in range(4, 8):
+        config = BandSplitConfig(window=1024, hop_eighths=eighths)
+        shifts = copy_shifts(COPY_HERTZ, 48000, config.window, eighths)
+        assert all(shift * config.hop % config.window == 0 for shift in shifts)
+        assert shifts == pytest.approx([hertz * config.window / 48000 for hertz in COPY_HERTZ], abs=4)
     with pytest.raises(ValueError, match="shifted by 6000 Hz: got 1228 of 1024 bins at 10000 Hz, wanted 2 to 1023"):
         copy_shifts(COPY_HERTZ[2:], 10000, 2048)
+
+
+@pytest.mark.parametrize("eighths", [3, 8])
+def test_frames_that_overlap_with_more_than_their_neighbours_are_refused(eighths: int) -> None:
+    with pytest.raises(ValueError, match=f"4 to 7 eighths of a window apart, got {eighths}"):
+        BandSplitConfig(hop_eighths=eighths)
 
 
 def test_a_mask_in_its_dead_zone_is_zero_and_can_still_be_trained() -> None:

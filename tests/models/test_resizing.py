@@ -1,4 +1,4 @@
-"""A streaming generator's weights at another window: what comes out is much the same."""
+"""A streaming generator's weights at another window or hop: what comes out is much the same."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from models.generators.resizing import resized
 CONFIG = BandSplitConfig(window=1024, channels=6, blocks=2, copy_shifts=copy_shifts(COPY_HERTZ, 48000, 1024))
 
 
-def at_window(window: int) -> BandSplitConfig:
-    return replace(CONFIG, window=window, copy_shifts=copy_shifts(COPY_HERTZ, 48000, window))
+def at_window(window: int, hop_eighths: int = 4) -> BandSplitConfig:
+    shifts = copy_shifts(COPY_HERTZ, 48000, window, hop_eighths)
+    return replace(CONFIG, window=window, hop_eighths=hop_eighths, copy_shifts=shifts)
 
 
 @pytest.fixture
@@ -30,20 +31,23 @@ def trained() -> BandSplitGenerator:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("window", [2048, 4096])
-def test_a_flat_and_lasting_spectrum_gets_the_same_gains(trained: BandSplitGenerator, window: int) -> None:
+@pytest.mark.parametrize(("window", "hop_eighths"), [(2048, 4), (4096, 4), (2048, 5), (1024, 6)])
+def test_a_flat_and_lasting_spectrum_gets_the_same_gains(
+    trained: BandSplitGenerator, window: int, hop_eighths: int
+) -> None:
     """There neither neighbouring bins nor frames tell windows apart, and every band has weights of its own."""
-    found = {}
-    for generator in (trained, resized(trained, at_window(window)).eval()):
+    found = []
+    for generator in (trained, resized(trained, at_window(window, hop_eighths)).eval()):
         config = generator.config
         frames = round(30 * config.sample_rate / config.hop)  # for as long as the longest memory lasts, and longer
         gains, _ = generator.gains(torch.zeros(1, frames, 1, config.bins), generator.initial_states(1))
         of_bands = gains.masks[0, -1].split(
             [group.width for group in generator.layout.groups for _ in range(group.count)]
         )
-        found[config.window] = torch.stack([band.mean() for band in of_bands])
-    assert found[CONFIG.window].std() > 0.02
-    torch.testing.assert_close(found[window], found[CONFIG.window], atol=1e-3, rtol=0)
+        found.append(torch.stack([band.mean() for band in of_bands]))
+    before, after = found
+    assert before.std() > 0.02
+    torch.testing.assert_close(after, before, atol=1e-3, rtol=0)
 
 
 @torch.no_grad()
@@ -54,11 +58,12 @@ def test_there_and_back_again_are_the_same_weights(trained: BandSplitGenerator) 
         torch.testing.assert_close(back[name], weights, atol=1e-6, rtol=1e-5)
 
 
-def test_memories_last_as_long(trained: BandSplitGenerator) -> None:
-    fresh = {window: BandSplitGenerator(at_window(window)) for window in (1024, 2048)}
+@pytest.mark.parametrize(("window", "hop_eighths"), [(2048, 4), (1024, 5), (2048, 7)])
+def test_memories_last_as_long(window: int, hop_eighths: int) -> None:
+    other = at_window(window, hop_eighths)
     (ours, wanted) = (
         generator.state_dict()["blocks.0.time.update.bias"].double()
-        for generator in (resized(fresh[1024], at_window(2048)), fresh[2048])
+        for generator in (resized(BandSplitGenerator(CONFIG), other), BandSplitGenerator(other))
     )
     longest = int(wanted.argmin())
     assert float(ours[longest]) == pytest.approx(float(wanted[longest]), abs=0.01)
@@ -89,8 +94,13 @@ def test_fewer_blocks_are_the_first_ones_and_an_equaliser_begins_with_nothing(tr
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("alone", [0, 1])
 @pytest.mark.parametrize("time_blocks", [0, 1])
-def test_further_blocks_begin_by_leaving_things_as_they_are(trained: BandSplitGenerator, time_blocks: int) -> None:
+def test_further_blocks_begin_by_leaving_things_as_they_are(
+    trained: BandSplitGenerator, time_blocks: int, alone: int
+) -> None:
+    """Even where the last block mixed over time `alone` and now mixes the rest, too."""
+    trained = resized(trained, replace(CONFIG, time_blocks=alone)).eval()
     more = resized(trained, replace(CONFIG, blocks=3, time_blocks=time_blocks)).eval()
     assert len(more.blocks) == 3
     assert [hasattr(block, "band") for block in more.blocks] == [True, True, not time_blocks]
