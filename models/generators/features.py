@@ -30,13 +30,14 @@ SLOW_MINIMUM_RISE_DB_PER_SECOND = 1.5  # a note held for seconds does not become
 NEIGHBOURHOOD_BINS = 17
 # A band that was cut off ends in a cliff, music that is dull by nature slopes down to its end: of recordings that were
 # let fall by 12 dB an octave nineteen in twenty bend by less than the first where they end, of low-passed ones by more
-# than the second. What lies above the highest cliff is hardly heard, and often nobody's loss.
+# than the second. Cliffs are looked for up to 12 kHz, CLIFF_HZ below the last bin that is looked at: recordings that
+# end higher mostly end as they were made, and little is heard of what may be missing.
 NATURAL_BEND_DB = 15.0
 CUT_BEND_DB = 30.0
 CLIFF_SMOOTHING_HZ = 1000.0
 CLIFF_HZ = 1500.0
 CLIFF_STEP_HZ = 100.0
-HIGHEST_CLIFF_HZ = 15500.0
+HIGHEST_CLIFF_HZ = 13500.0
 NEPERS_PER_DB = math.log(10) / 20
 PEAK_FALL_DB_PER_SECOND = 3.0
 # A bin whose loudest moment of late stays below this is empty, FILLING_DB above it is not, in dB full scale: 16-bit

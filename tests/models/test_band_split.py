@@ -261,7 +261,8 @@ def test_a_window_of_half_the_length_leaks_12_db_more(empty_db: float, least: fl
         ({0: -40, 24: -60}, 0.0),  # goes on to the end
         ({0: -40, 8: -60, 8.3: -100, 24: -100}, 0.0),  # falls, yet onto something
         ({0: -130, 0.98: -130, 1: 0, 1.02: -130, 24: -130}, 0.0),  # a sine
-        ({0: -40, 17: -60, 17.3: -130, 24: -130}, 0.0),  # too high to matter
+        ({0: -40, 12: -60, 12.3: -130, 24: -130}, 1.0),  # a sampling rate of 24 kHz
+        ({0: -40, 14.5: -60, 14.8: -130, 24: -130}, 0.0),  # too high to matter
     ],
 )
 def test_only_a_cliff_tells_that_something_was_cut_off(
