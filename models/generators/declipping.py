@@ -6,7 +6,8 @@ slope s1,
 
     (1 - u)^2 (x0 (1 + 2 u) + s0 d0) + u^2 (x1 (3 - 2 u) - s1 d1)
 
-A peak that was only loud has flat edges, and stays all but as it is. Nothing is learnt here.
+and of what that rises above the level, r levels, r (1 - r / DOUBT) is drawn: the steeper an edge, the likelier it is
+that highs are steep there, not the peak. A peak that was only loud has flat edges, and stays all but as it is. Nothing is learnt here.
 
 A graph has no loop that could look for edges. Of all edges on one side of a sample, each weighed by e^-distance, the
 nearest is all but the whole sum: so the sum's logarithm is its distance, and sums that weigh values and slopes alike
@@ -29,7 +30,8 @@ SHORTEST_CUT = 2.0  # samples from edge to edge around a single loudest sample, 
 # Of the level: from the first share on a sample counts as cut off a little, from the second on wholly.
 CUT_SHARES = (0.995, 0.998)
 QUIETEST_LEVEL = 1e-3  # no converter clips 60 dB below full scale
-MOST_RISE = 2.0  # times the level: 9.5 dB in all
+MOST_RISE = 2.0  # times the level, before doubt
+DOUBT = 6.0
 EDGE = 0.5  # sample: over which what is too short or too long for a cut fades
 # Logarithm of what an edge would weigh at no distance: so the furthest's weight is no tiny number.
 LOUDEST_EDGE = LONGEST_CUT - 10.0
@@ -94,8 +96,8 @@ class Declipping(nn.Module):
         ahead, behind = (towards * towards * (value * (1.0 + 2.0 * away) + slope * distance) / near).split(1)
         here = x[..., MARGIN:-MARGIN]
         rise = ((ahead + behind - here) * here).clamp(0.0, MOST_RISE)
-        told = share_of(torch.minimum(length - SHORTEST_CUT, LONGEST_CUT + EDGE - length), EDGE)
-        missing: Tensor = cut[..., MARGIN:-MARGIN] * told * rise * here
+        told = torch.minimum(length - SHORTEST_CUT, LONGEST_CUT + EDGE - length).clamp(0.0, EDGE) / (EDGE * DOUBT)
+        missing: Tensor = cut[..., MARGIN:-MARGIN] * told * (rise * (DOUBT - rise)) * here
         return missing.reshape(rows, 1, channels, -1) * level
 
     @staticmethod
