@@ -7,7 +7,8 @@ slope s1,
     (1 - u)^2 (x0 (1 + 2 u) + s0 d0) + u^2 (x1 (3 - 2 u) - s1 d1)
 
 and of what that rises above the level, r levels, r (1 - r / DOUBT) is drawn: the steeper an edge, the likelier it is
-that highs are steep there, not the peak. A peak that was only loud has flat edges, and stays all but as it is. Nothing is learnt here.
+that highs are steep there, not the peak. A peak that was only loud has flat edges, and stays all but as it is. Nothing
+is learnt here.
 
 A graph has no loop that could look for edges. Of all edges on one side of a sample, each weighed by e^-distance, the
 nearest is all but the whole sum: so the sum's logarithm is its distance, and sums that weigh values and slopes alike
