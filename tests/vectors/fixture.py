@@ -21,7 +21,14 @@ SPREAD = 0.3
 """Of the noise on every weight: the product starts near a bystander, which would prove little here."""
 LAYOUT = BandLayout((BandGroup(4, 8), BandGroup(6, 16)))
 CONFIG = BandSplitConfig(
-    window=256, channels=4, blocks=1, band_hidden=4, channel_hidden=4, bin_hidden=2, copy_shifts=(32, 64)
+    window=256,
+    hop_eighths=5,
+    channels=4,
+    blocks=1,
+    band_hidden=4,
+    channel_hidden=4,
+    bin_hidden=2,
+    copy_shifts=(32, 64),
 )
 
 
