@@ -79,7 +79,11 @@ class EnhancementLoss(nn.Module):
             weights = 1.0 / equivalent_rectangular_bandwidth(hertz)
             self.register_buffer(f"weights_{size}", weights / weights.sum(), persistent=False)
             if size == EAR_RESOLUTION:
-                self.register_buffer("bands", ear_bands(hertz), persistent=False)
+                bands = ear_bands(hertz)
+                centres = (bands * hertz).sum(dim=1) / bands.sum(dim=1)  # at low rates there are bands without bins
+                self.register_buffer("bands", bands, persistent=False)
+                self.register_buffer("centres", centres, persistent=False)
+                self.register_buffer("fear", missing_weights(centres.nan_to_num()) - 1.0, persistent=False)
 
     def spectrum(self, audio: Tensor, size: int) -> Tensor:
         """Audio [clips, windows, samples] as [clips, bins, frames of all windows], scaled so that a full-scale sine
@@ -116,10 +120,9 @@ class EnhancementLoss(nn.Module):
         ours_db, wanted_db, degraded_db = (10 * torch.log10(level + floor) for level in levels)
         excess = ours_db - wanted_db
         added = torch.relu(ours_db - torch.maximum(wanted_db, degraded_db))
-        centres = (bands * self.get_buffer(f"hertz_{EAR_RESOLUTION}")).sum(dim=1) / bands.sum(dim=1)
+        centres = self.get_buffer("centres")
         recorded = (centres < passband_hz.unsqueeze(1)).float().unsqueeze(2)
-        fear = missing_weights(centres.nan_to_num()) - 1.0  # at low rates there are bands without bins
-        missing = -excess * (1.0 + fear.unsqueeze(1) * recorded)
+        missing = -excess * (1.0 + self.get_buffer("fear").unsqueeze(1) * recorded)
         distance = (torch.maximum(excess, missing) + (ADDED_WEIGHT - 1.0) * recorded * added).mean(dim=2)
         heard = (centres < cutoff_hz.unsqueeze(1) - EDGE_HZ).float()
         return (heard * distance).sum(dim=1) / heard.sum(dim=1).clamp_min(1.0)
