@@ -450,11 +450,12 @@ class BandSplitGenerator(nn.Module):
         return self.decide(x, observed, in_room), [*room, *statistics, *next_memories, *next_lasts]
 
     def room(self, observed: Observations, state: list[Tensor]) -> tuple[Tensor | None, list[Tensor]]:
-        """The gate [1, frames, 1] of what is taken as reverberation, None where it is always open, and its state."""
+        """The gate [1, frames, 1] of what is taken as reverberation, None where it is always open, and its state. Shut
+        until there is enough to go by: at first everything falls slowly, as in a room."""
         if self.room_gate is None:
             return None, state
-        gate: tuple[Tensor, list[Tensor]] = self.room_gate(observed.heights, state, self.band_means)
-        return gate
+        gate, state = self.room_gate(observed.heights, state, self.band_means)
+        return observed.settled.flatten(1, 2) * gate, state
 
     def decide(self, x: Tensor, observed: Observations, in_room: Tensor | None) -> Gains:
         """Gains by what the blocks made of the bands, x [bands * frames, channels], by what each bin shows, and by

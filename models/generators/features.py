@@ -97,12 +97,14 @@ def cut_off(peaks: Tensor, emptiness: Tensor, bin_hertz: float) -> Tensor:
 class Observations(NamedTuple):
     """Of each bin: its features [7, time, batch, bins]; how empty it has been of late, in a recording that was cut off,
     0 to 1; its long mean above the running level, and its log magnitude above that long mean, in nepers:
-    [1, time, batch, bins] each."""
+    [1, time, batch, bins] each. Of each frame whether that mean has heard enough to go by, 0 or 1:
+    [1, time, batch, 1]."""
 
     features: Tensor
     empty: Tensor
     long_term: Tensor
     heights: Tensor
+    settled: Tensor
 
 
 class StationarityFeatures(nn.Module):
@@ -174,5 +176,6 @@ class StationarityFeatures(nn.Module):
         features = [logs - level, both - floor, heights, logs - slow_floor, standing_out(both)]
         empty = heard * share_of(self.filled - peaks, FILLING_DB * NEPERS_PER_DB)
         missing = empty * cut_off(peaks, empty, self.bin_hertz)
+        settled = share_of(frames - self.most_frames, HALF_A_FRAME)
         state = [frames[:, -1:].clamp_max(self.most_frames), means, floors - MINIMUM_START, peak]
-        return Observations(torch.cat(features), missing, long_means - level, heights), state
+        return Observations(torch.cat(features), missing, long_means - level, heights, settled), state

@@ -97,7 +97,9 @@ def test_what_is_taken_as_reverberation_is_what_the_gate_lets_through(generator:
     assert float(taken[1].std() / audio.std()) > 0.5
     for share, wanted in ((ROOM_DEAD_ZONE - 0.01, 0), (ROOM_CERTAIN + 0.01, 1)):
         generator.room_gate.narrow_bias.fill_(float(torch.logit(torch.tensor(share))))
-        assert torch.equal(audio - generator(audio, torch.tensor([[1.0, 1.0, 0.0]])), taken[wanted])
+        found = audio - generator(audio, torch.tensor([[1.0, 1.0, 0.0]]))
+        assert torch.equal(found[..., -RATE:], taken[wanted][..., -RATE:])
+        assert not found[..., :RATE].any()  # as yet there is nothing to go by
 
 
 def test_training_knows_where_there_is_a_room(generator: BandSplitGenerator) -> None:
