@@ -51,7 +51,7 @@ class StreamingGraph(HopGraph):
         parts = state.reshape(1, 1, 1, -1).split([math.prod(shape) for shape in self.shapes], dim=3)
         previous, begun, *inner = (part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True))
         now, controls = audio.reshape(1, 1, self.channels, -1), controls.reshape(-1, 1, 1)
-        mending = list[Tensor]()  # to be kept
+        mending: list[Tensor] = []
         if self.generator.declipping is not None:
             before, level, *inner = inner
             now, mending = self.mended(now, before, level, controls)

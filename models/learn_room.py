@@ -20,6 +20,7 @@ from torch.nn import functional
 from models.batches import batches
 from models.data.dataset import Batch
 from models.generators.band_split import BandSplitGenerator
+from models.generators.features import LONG_SECONDS
 from models.head_run import HeadRun, run_head
 from models.run_arguments import Lessons
 
@@ -27,7 +28,6 @@ RECIPE = (
     "room -6..4 @0.5, noise any 0..30 @0.6, noise any 0..24 @0.1, covered -24..-8 @0.1, clip 3..15 @0.05, "
     "lowpass 3000..16000 @0.35, bits 16 @0.5"
 )
-SETTLED_SECONDS = 1.5  # before it the means say little
 MEASURED_BATCHES = 20  # whose falls say what is usual
 LEAST_DEVIATION = 1e-3
 DROPOUT = 0.25  # recordings are few
@@ -53,10 +53,10 @@ class RoomRun(HeadRun):
 
     @torch.no_grad()
     def falls(self, audio: Tensor) -> Tensor:
-        """Falls and rises [falls, batch, frames] of audio [batch, 1, samples], from when they are settled."""
+        """Falls and rises [falls, batch, frames] of audio [batch, 1, samples], from when the gate goes by them."""
         observed, states = self.generator.observed(audio)
         falls, _ = self.gate.falls(observed.heights, states.room, self.generator.band_means)
-        return self.settled(falls, len(audio), SETTLED_SECONDS)
+        return self.settled(falls, len(audio), LONG_SECONDS)
 
     def measure(self, falls: Tensor) -> None:
         """See what is usual: what is learnt hears each fall by how far from that it is."""

@@ -72,15 +72,20 @@ EIGHTHS = 8
 HALF_OVERLAP = 4
 
 
+def shift_step(hop_eighths: int) -> int:
+    """The least number of bins by which a copy can be shifted and keep its phase from frame to frame: a hop is a whole
+    number of periods of it."""
+    return EIGHTHS // math.gcd(EIGHTHS, hop_eighths)
+
+
 def copy_shifts(
     hertz: Sequence[float], sample_rate: int, window: int, hop_eighths: int = HALF_OVERLAP
 ) -> tuple[int, ...]:
-    """Shifts of about so many hertz in bins, which keep their phase from frame to frame: a hop is a whole number of
-    periods of each.
+    """Shifts of about so many hertz in bins, each a whole number of `shift_step`.
 
     Raises ValueError for one that leads nowhere: of no bins, or beyond the last.
     """
-    step = EIGHTHS // math.gcd(EIGHTHS, hop_eighths)
+    step = shift_step(hop_eighths)
     found = tuple(step * round(shift * window / sample_rate / step) for shift in hertz)
     for shift, bins in zip(hertz, found, strict=True):
         if not step <= bins < window // 2:
@@ -116,7 +121,9 @@ class BandSplitConfig:
 
     def __post_init__(self) -> None:
         if not HALF_OVERLAP <= self.hop_eighths < EIGHTHS:
-            raise ValueError(f"frames begin 4 to 7 eighths of a window apart, got {self.hop_eighths}")
+            raise ValueError(
+                f"frames begin {HALF_OVERLAP} to {EIGHTHS - 1} eighths of a window apart, got {self.hop_eighths}"
+            )
 
     @property
     def hop(self) -> int:

@@ -14,12 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator, shift_step
 from models.generators.features import FEATURES_PER_BIN
 
 MAY_DIFFER = ("window", "hop_eighths", "copy_shifts", "blocks", "time_blocks", "most_units", "declipping", "empty_db")
 MAY_BE_NEW = ("colour_hidden", "room_hidden")
-SHIFTED_BINS = 4  # a copy is shifted by the nearest number that keeps its phase
 
 
 def _nearest(weights: Tensor, bins: int, axis: int) -> Tensor:
@@ -48,8 +47,10 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
             f"got weights of a generator of {old}, wanted of {config}, or one that differs in its window, hop, blocks, "
             "most_units or by having no colouring"
         )
-    shifts = tuple(round(shift * config.window / old.window) for shift in old.copy_shifts)
-    if len(shifts) != len(config.copy_shifts) or max(map(abs, np.subtract(shifts, config.copy_shifts))) > SHIFTED_BINS:
+    longer = config.window / old.window
+    shifts = tuple(round(shift * longer) for shift in old.copy_shifts)
+    rounded = (shift_step(old.hop_eighths) * longer + shift_step(config.hop_eighths)) / 2
+    if len(shifts) != len(config.copy_shifts) or max(map(abs, np.subtract(shifts, config.copy_shifts))) > rounded:
         raise ValueError(f"got weights for copies shifted by {shifts} bins, wanted for {config.copy_shifts}")
     made = BandSplitGenerator(config)
     before_it = generator.state_dict()

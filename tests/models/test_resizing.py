@@ -120,6 +120,12 @@ def test_a_block_can_keep_its_mixing_over_time_alone(trained: BandSplitGenerator
     assert set(kept) == set(whole) - dropped
 
 
+@pytest.mark.parametrize(("hop_eighths", "window"), [(5, 4096), (6, 4096), (7, 2048)])
+def test_shifts_that_differ_by_their_rounding_are_the_same(hop_eighths: int, window: int) -> None:
+    wanted = at_window(window, 5)
+    assert resized(BandSplitGenerator(at_window(1024, hop_eighths)), wanted).config == wanted
+
+
 def test_what_differs_in_more_than_its_window_is_refused(trained: BandSplitGenerator) -> None:
     with pytest.raises(ValueError, match=r"channels=6.*, wanted of .*channels=8.*differs in its window"):
         resized(trained, replace(at_window(2048), channels=8))
