@@ -32,7 +32,7 @@ SHORTEST_CUT = 2.0  # samples from edge to edge around a single loudest sample, 
 CUT_SHARES = (0.995, 0.998)
 QUIETEST_LEVEL = 1e-3  # no converter clips 60 dB below full scale
 MOST_RISE = 2.0  # times the level, before doubt
-DOUBT = 6.0
+DOUBT = 6.0  # times the level: what rises so high would not be drawn at all
 EDGE = 0.5  # sample: over which what is too short or too long for a cut fades
 # Logarithm of what an edge would weigh at no distance: so the furthest's weight is no tiny number.
 LOUDEST_EDGE = LONGEST_CUT - 10.0
