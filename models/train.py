@@ -66,10 +66,15 @@ SIZES: dict[str, dict[str, Any]] = {
         "blocks": BandSplitConfig.blocks,
         "time_blocks": BandSplitConfig.time_blocks,
         "channels": BandSplitConfig.channels,
+        "time_hidden": BandSplitConfig.time_hidden,
+        "band_hidden": BandSplitConfig.band_hidden,
+        "channel_hidden": BandSplitConfig.channel_hidden,
+        "bin_hidden": BandSplitConfig.bin_hidden,
         "most_units": BandSplitConfig.most_units,
         "colour_hidden": BandSplitConfig.colour_hidden,
         "room_hidden": BandSplitConfig.room_hidden,
         "declipping": BandSplitConfig.declipping,
+        "evening": BandSplitConfig.evening,
         "empty_db": BandSplitConfig.empty_db,
         "copy_hertz": list(COPY_HERTZ),
     },
@@ -82,6 +87,13 @@ SIZES: dict[str, dict[str, Any]] = {
     },
 }
 """By kind of generator: its options, and their defaults."""
+HIDDEN_UNITS = {
+    "time": "over time, in each band",
+    "band": "across bands",
+    "channel": "across channels",
+    "bin": "each bin's features",
+}
+"""Of a streaming generator: what mixes, and what."""
 RECONSTRUCTION_DEFAULTS = {BAND_SPLIT: ReconstructionWeights("none", 1.0), UNET: ReconstructionWeights("l2", 0.0)}
 
 
@@ -180,6 +192,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help=f"so many of the last mix over time alone; default: {_default('time_blocks')}",
     )
     streaming.add_argument("--channels", type=int, help=f"default: {_default('channels')}")
+    for mixing, across in HIDDEN_UNITS.items():
+        streaming.add_argument(
+            f"--{mixing}-hidden", type=int, help=f"units that mix {across}; default: {_default(f'{mixing}_hidden')}"
+        )
     streaming.add_argument(
         "--most-units", type=int, help=f"sets of weights in a band at most; default: {_default('most_units')}"
     )
@@ -195,6 +211,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     streaming.add_argument(
         "--declipping", action="store_true", default=None, help="draw peaks again that a converter cut off"
+    )
+    streaming.add_argument(
+        "--evening", action="store_true", default=None, help="even out or sharpen what is copied, bin by bin"
     )
     streaming.add_argument(
         "--empty-db",
@@ -236,10 +255,15 @@ def generator_config(given: argparse.Namespace) -> BandSplitConfig | UNetConfig:
             blocks=given.blocks,
             time_blocks=given.time_blocks,
             channels=given.channels,
+            time_hidden=given.time_hidden,
+            band_hidden=given.band_hidden,
+            channel_hidden=given.channel_hidden,
+            bin_hidden=given.bin_hidden,
             most_units=given.most_units,
             colour_hidden=given.colour_hidden,
             room_hidden=given.room_hidden,
             declipping=given.declipping,
+            evening=given.evening,
             empty_db=given.empty_db,
             copy_shifts=copy_shifts(given.copy_hertz, given.sample_rate, given.window, given.hop_eighths),
         )

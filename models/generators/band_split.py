@@ -65,6 +65,7 @@ LARGEST_LOGIT = 10.0  # exp stays within half precision
 MASK_START_LOGIT = 0.0
 COPY_START_LOGIT = -3.0
 MASKS_PER_BIN = 2  # noise, reverberation
+LARGEST_EVENING = 2.0  # nepers by which a bin that is copied is raised or lowered
 CONTROLS = 3  # denoise, dereverb, extend
 EXTEND = 2  # which of them
 COPY_HERTZ = (2000.0, 4000.0, 6000.0, 8000.0, 10000.0, 12000.0)
@@ -101,7 +102,8 @@ class BandSplitConfig:
     """Sizes of a BandSplitGenerator. Frames begin `hop_eighths` of a window apart, 4 to 7; `copy_shifts` as the
     function of that name gives them, `most_units` as `layout_for` takes it; a `colour_hidden` of 0 leaves colour as it
     is, a `room_hidden` of 0 takes reverberation everywhere; `declipping` draws peaks that were cut off again; of the
-    blocks the last `time_blocks` mix over time alone; a bin is empty below `empty_db`."""
+    blocks the last `time_blocks` mix over time alone; with `evening` what is copied is evened out or sharpened bin by
+    bin; a bin is empty below `empty_db`."""
 
     sample_rate: int = 48000
     window: int = 2048
@@ -109,6 +111,7 @@ class BandSplitConfig:
     channels: int = 32
     blocks: int = 4
     time_blocks: int = 0
+    time_hidden: int = 32
     band_hidden: int = 96
     channel_hidden: int = 64
     bin_hidden: int = 12
@@ -116,6 +119,7 @@ class BandSplitConfig:
     colour_hidden: int = 0
     room_hidden: int = 0
     declipping: bool = False
+    evening: bool = False
     empty_db: float = EMPTY_DB
     copy_shifts: tuple[int, ...] = copy_shifts(COPY_HERTZ, 48000, 2048)
 
@@ -152,13 +156,14 @@ class States(NamedTuple):
 class Gains:
     """Per-bin gains: `masks` [2, frames, bins], what is taken as noise and as reverberation; `copies` [shifts, frames,
     bins], for bins that are `empty` or `drowned`, [1, frames, bins] from 0 to 1; `colour` [1, frames, cells], what an
-    equaliser adds of what is kept, or None for none."""
+    equaliser adds of what is kept, or None for none; `evening` [1, frames, bins], gains on what is copied, or None."""
 
     masks: Tensor
     copies: Tensor
     empty: Tensor
     drowned: Tensor
     colour: Tensor | None = None
+    evening: Tensor | None = None
 
 
 def mask_of(share: Tensor, training: bool) -> Tensor:
@@ -300,17 +305,18 @@ class Colouring(nn.Module):
 class TimeMixing(nn.Module):
     """A two-tap causal convolution, then a gated linear recurrence, per band: [bands * frames, channels].
 
-    The state is the recurrence's memory and the frame before, [bands * batch, channels] each. What a frame itself
-    weighs in the convolution is left to the norm.
+    The state is the recurrence's memory, [bands * batch, hidden], and the frame before, [bands * batch, channels]. What
+    a frame itself weighs in the convolution is left to the norm.
     """
 
-    def __init__(self, bands: int, channels: int, frames_per_second: float) -> None:
+    def __init__(self, bands: int, channels: int, hidden: int, frames_per_second: float) -> None:
         super().__init__()
         self.bands = bands
         self.norm = nn.LayerNorm(channels)
         self.before = nn.Parameter(torch.zeros(channels))
-        self.update, self.candidate, self.gate, self.out = (nn.Linear(channels, channels) for _ in range(4))
-        memories = torch.logspace(math.log10(SHORTEST_MEMORY_SECONDS), math.log10(LONGEST_MEMORY_SECONDS), channels)
+        self.update, self.candidate, self.gate = (nn.Linear(channels, hidden) for _ in range(3))
+        self.out = nn.Linear(hidden, channels)
+        memories = torch.logspace(math.log10(SHORTEST_MEMORY_SECONDS), math.log10(LONGEST_MEMORY_SECONDS), hidden)
         update = 1.0 - torch.exp(-1.0 / (memories * frames_per_second))
         with torch.no_grad():
             self.update.bias.copy_(torch.logit(update))
@@ -361,7 +367,7 @@ class Block(nn.Module):
 
     def __init__(self, config: BandSplitConfig, bands: int, over_time_alone: bool = False) -> None:
         super().__init__()
-        self.time = TimeMixing(bands, config.channels, config.sample_rate / config.hop)
+        self.time = TimeMixing(bands, config.channels, config.time_hidden, config.sample_rate / config.hop)
         self.over_time_alone = over_time_alone
         if not over_time_alone:
             self.band = BandMixing(bands, config.channels, config.band_hidden)
@@ -409,7 +415,8 @@ class BandSplitGenerator(nn.Module):
         start = [MASK_START_LOGIT] * MASKS_PER_BIN + [COPY_START_LOGIT] * len(config.copy_shifts)
         self.norm = nn.LayerNorm(config.channels)
         self.decoder = BandDecoder(layout, config.channels, torch.tensor(start))
-        self.bin_mixing = BinMixing(layout, config.channels, config.bin_hidden, MASKS_PER_BIN)
+        of_bins = MASKS_PER_BIN + config.evening
+        self.bin_mixing = BinMixing(layout, config.channels, config.bin_hidden, of_bins)
         self.band_means = BandMeans(layout)
         self.colouring = Colouring(layout.bands, config.colour_hidden) if config.colour_hidden else None
         self.room_gate = RoomGate(layout, config.room_hidden, frames_per_second) if config.room_hidden else None
@@ -428,8 +435,9 @@ class BandSplitGenerator(nn.Module):
         """Shapes of the states, in the order in which `step` takes them: of the gate of rooms, of the features, then
         each block's memory, then each block's last frame."""
         of_room = [] if self.room_gate is None else self.room_gate.state_shapes(batch)
-        of_blocks = [(self.layout.bands * batch, self.config.channels)] * self.config.blocks
-        return [*of_room, *self.features.state_shapes(batch), *of_blocks, *of_blocks]
+        rows, blocks = self.layout.bands * batch, self.config.blocks
+        memories, lasts = [(rows, self.config.time_hidden)] * blocks, [(rows, self.config.channels)] * blocks
+        return [*of_room, *self.features.state_shapes(batch), *memories, *lasts]
 
     def parted(self, states: list[Tensor]) -> States:
         """States in the order of `state_shapes`, by what they are of."""
@@ -470,6 +478,10 @@ class BandSplitGenerator(nn.Module):
         x = self.norm(x)
         masks, copies = self.decoder(x).split([MASKS_PER_BIN, len(self.config.copy_shifts)])
         of_bins, colour = self.bin_mixing(observed.features, x, self.colour(observed.long_term))
+        evening = None
+        if self.config.evening:
+            of_bins, nepers = of_bins.split([MASKS_PER_BIN, 1])
+            evening = torch.exp(nepers.clamp(-LARGEST_EVENING, LARGEST_EVENING))
         logits = masks + of_bins
         # softmax over (noise, reverberation, kept) with the last logit zero, written out: few and common operators
         exponentials = torch.exp(logits.clamp_max(LARGEST_LOGIT))
@@ -480,7 +492,7 @@ class BandSplitGenerator(nn.Module):
         shares = exponentials / (1.0 + noise + reverberation)
         drowned = share_of(shares[:1] - DROWNED_SHARE, WHOLLY_DROWNED_SHARE - DROWNED_SHARE)
         copies = torch.relu(torch.sigmoid(copies) - COPY_DEAD_ZONE)
-        return Gains(mask_of(shares, self.training), copies, observed.empty.flatten(1, 2), drowned, colour)
+        return Gains(mask_of(shares, self.training), copies, observed.empty.flatten(1, 2), drowned, colour, evening)
 
     def colour(self, long_term: Tensor) -> Tensor | None:
         """What the equaliser adds, [bands, frames], by each bin's long-term level [1, time, batch, bins]."""
@@ -500,7 +512,8 @@ class BandSplitGenerator(nn.Module):
         added = -taken if gains.colour is None else self.of_bins(extend * gains.colour, left) - taken
         change: Tensor = added * spectrum
         reach = max(self.config.copy_shifts, default=0)
-        padded = functional.pad(kept, (reach, 0))
+        source = kept if gains.evening is None else gains.evening * kept
+        padded = functional.pad(source, (reach, 0))
         filled = LARGEST_COPY_GAIN * (denoise * gains.drowned + extend * gains.empty)
         for gain, shift in zip(each(filled * gains.copies), self.config.copy_shifts, strict=True):
             change = change + gain * padded[..., reach - shift : reach - shift + self.config.bins]

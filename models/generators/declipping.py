@@ -10,10 +10,10 @@ and of what that rises above the level, r levels, r (1 - r / DOUBT) is drawn: th
 that highs are steep there, not the peak. A peak that was only loud has flat edges, and stays all but as it is. Nothing
 is learnt here.
 
-A graph has no loop that could look for edges. Of all edges on one side of a sample, each weighed by e^-distance, the
-nearest is all but the whole sum: so the sum's logarithm is its distance, and sums that weigh values and slopes alike
-are its value and its slope. Edges of a sample's own block of samples are weighed one by one; a block further on weighs
-as a whole, as seen from its nearer end.
+A graph has no loop that could look for edges. Of all edges on one side of a sample, each weighed by e^(-NEARNESS
+distance), the nearest is all but the whole sum: so the sum's logarithm tells its distance, and sums that weigh values
+and slopes alike are its value and its slope. Edges of a sample's own block of samples are weighed one by one; a block
+further on weighs as a whole, as seen from its nearer end.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from models.generators.features import share_of
 
 BLOCK = 32  # samples that look for their edges together
-BLOCKS_SEEN = 3  # on either side
-LONGEST_CUT = BLOCK * BLOCKS_SEEN  # samples from edge to edge, at most: 2 ms at 48 kHz
+BLOCKS_SEEN = 6  # on either side
+LONGEST_CUT = BLOCK * BLOCKS_SEEN  # samples from edge to edge, at most: 4 ms at 48 kHz, half a period of 125 Hz
 MARGIN = LONGEST_CUT + 1  # of samples seen before and after those that are mended: a slope takes one more
 SHORTEST_CUT = 2.0  # samples from edge to edge around a single loudest sample, which is no cut
 # Of the level: from the first share on a sample counts as cut off a little, from the second on wholly.
@@ -34,32 +34,35 @@ QUIETEST_LEVEL = 1e-3  # no converter clips 60 dB below full scale
 MOST_RISE = 2.0  # times the level, before doubt
 DOUBT = 6.0  # times the level: what rises so high would not be drawn at all
 EDGE = 0.5  # sample: over which what is too short or too long for a cut fades
-# Logarithm of what an edge would weigh at no distance: so the furthest's weight is no tiny number.
-LOUDEST_EDGE = LONGEST_CUT - 10.0
-NO_EDGE = 1e-6  # a sum so small has seen none
+NEARNESS = 0.85  # the steepest at which float32 holds the weights of all edges up to the longest cut
+# Logarithm of what an edge would weigh at no distance: so the furthest's weight is as much below 1 as this above it.
+LOUDEST_EDGE = NEARNESS * LONGEST_CUT / 2
+NO_EDGE = 1e-36  # a sum so small has seen none: the furthest weighs three times as much
 
 
 def edge_weights() -> tuple[Tensor, Tensor]:
-    """How an edge before a sample weighs in its sum, and one after it: e^-distance, but for a factor.
+    """How an edge before a sample weighs in its sum, and one after it: e^(LOUDEST_EDGE - NEARNESS distance).
 
     [2, block, 1]: an edge in another block, as seen from the nearer end of that; [2, block + 1, block]: edges of the
-    sample's own block, and last how much more than all other blocks as seen from the nearer end of its own.
+    sample's own block, and last all other blocks as seen from the nearer end of its own.
     """
     place = torch.arange(BLOCK, dtype=torch.float64)
     here, there = place.unsqueeze(0), place.unsqueeze(1)
     distance = torch.stack([here - there, there - here])
-    own = torch.where(distance > 0, torch.exp(LOUDEST_EDGE - distance), torch.zeros_like(distance))
+    own = torch.where(distance > 0, torch.exp(LOUDEST_EDGE - NEARNESS * distance), torch.zeros_like(distance))
     to_end = torch.stack([BLOCK - 1 - there, there])
     from_end = torch.stack([here + 1, BLOCK - here])
-    return torch.exp(-to_end).float(), torch.cat([own, torch.exp(LOUDEST_EDGE - from_end)], dim=1).float()
+    return torch.exp(-NEARNESS * to_end).float(), torch.cat([own, torch.exp(-NEARNESS * from_end)], dim=1).float()
 
 
 def block_weights(blocks: int) -> Tensor:
-    """[2, blocks and those seen before and after, blocks]: how those before each weigh, and those after it."""
+    """[2, blocks and those seen before and after, blocks]: how those before each weigh, and those after it, from end to
+    end."""
     here, there = torch.arange(blocks), torch.arange(-BLOCKS_SEEN, blocks + BLOCKS_SEEN).unsqueeze(1)
     distance = torch.stack([here - there, there - here])
     seen = (distance > 0) & (distance <= BLOCKS_SEEN)
-    return torch.where(seen, torch.exp(-BLOCK * (distance - 1.0)), torch.zeros(1))
+    between = BLOCK * (distance - 1.0)
+    return torch.where(seen, torch.exp(LOUDEST_EDGE - NEARNESS * between), torch.zeros(1))
 
 
 class Declipping(nn.Module):
@@ -89,7 +92,7 @@ class Declipping(nn.Module):
         # Of both sides, [2, rows, channels, samples] each
         near, value, slope = self.edges(x, cut).split(rows, dim=1)
         near = near.clamp_min(NO_EDGE)
-        distance = LOUDEST_EDGE - torch.log(near)
+        distance = (LOUDEST_EDGE - torch.log(near)) / NEARNESS
         before, after = distance.split(1)
         length = before + after
         away = distance / length

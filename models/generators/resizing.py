@@ -2,7 +2,8 @@
 
 Bands stay where they are, so that a band of twice the weights reads each of its old ones twice, at half the size, and
 gives each of its old gains twice; what the network remembers is made to last as long as before. Of the blocks the first
-stay, and others begin by leaving things as they are; whatever else the old generator has not starts at random.
+stay; other blocks and further hidden units begin by leaving things as they are; whatever else the old generator has not
+starts at random.
 """
 
 from __future__ import annotations
@@ -17,8 +18,22 @@ from torch import Tensor
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator, shift_step
 from models.generators.features import FEATURES_PER_BIN
 
-MAY_DIFFER = ("window", "hop_eighths", "copy_shifts", "blocks", "time_blocks", "most_units", "declipping", "empty_db")
+MAY_DIFFER = (
+    "window",
+    "hop_eighths",
+    "copy_shifts",
+    "blocks",
+    "time_blocks",
+    "most_units",
+    "declipping",
+    "evening",
+    "empty_db",
+)
 MAY_BE_NEW = ("colour_hidden", "room_hidden")
+MAY_GROW = ("time_hidden", "band_hidden", "channel_hidden", "bin_hidden")
+# What gives a block's hidden units back, and all hidden units: zero for new ones, so that they change nothing at first.
+BLOCK_OUTPUTS = ("time.out.weight", "time.out.bias", "channel.narrow.weight", "channel.narrow.bias", "band.narrow")
+OUTPUTS = (*BLOCK_OUTPUTS, "bin_mixing.out")
 
 
 def _nearest(weights: Tensor, bins: int, axis: int) -> Tensor:
@@ -36,16 +51,18 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
     """A generator of `config` that starts from the weights of another, whose window is a power of two times as long.
 
     Raises ValueError where the configurations differ in more than the window, the hop and what they make of copies'
-    shifts, the number of blocks, how many bins share weights, what is empty, whether it draws peaks again, and a
-    colouring or a gate of rooms that only the new one has (a gate is to be taught anew at another window or hop).
+    shifts, the number of blocks, how many bins share weights, what is empty, whether it draws peaks again and evens out
+    what is copied, hidden units that only the new one has, and a colouring or a gate of rooms that only it has (a gate
+    is to be taught anew at another window or hop).
     """
     old = generator.config
     heads = {name: getattr(old, name) or getattr(config, name) for name in MAY_BE_NEW}
     changed = {name: getattr(config, name) for name in MAY_DIFFER}
+    changed |= {name: max(getattr(old, name), getattr(config, name)) for name in MAY_GROW}
     if replace(old, **heads, **changed) != config:
         raise ValueError(
             f"got weights of a generator of {old}, wanted of {config}, or one that differs in its window, hop, blocks, "
-            "most_units or by having no colouring"
+            "most_units, by fewer hidden units or by having no colouring"
         )
     longer = config.window / old.window
     shifts = tuple(round(shift * longer) for shift in old.copy_shifts)
@@ -56,6 +73,11 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
     before_it = generator.state_dict()
     state = made.state_dict() | before_it
     state = {name: state[name] for name in made.state_dict()}
+    of_layout = ("encoder.", "decoder.")  # which are brought to other sizes below
+    for name, random in made.state_dict().items():
+        if name in before_it and not name.startswith(of_layout) and before_it[name].shape != random.shape:
+            state[name] = torch.zeros_like(random) if name.endswith(OUTPUTS) else random.clone()
+            state[name][tuple(map(slice, before_it[name].shape))] = before_it[name]
     for index, (group, before) in enumerate(zip(made.layout.groups, generator.layout.groups, strict=True)):
         name = f"encoder.weights.{index}"
         rows = state[name].unflatten(1, (before.units, FEATURES_PER_BIN))
@@ -65,13 +87,7 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
         state[name] = _nearest(columns, group.units, 2).flatten(2)
     state["decoder.bias"] = _nearest(state["decoder.bias"], config.bins, 2)
     for index in range(config.blocks):
-        for mixing in (
-            "time.out.weight",
-            "time.out.bias",
-            "channel.narrow.weight",
-            "channel.narrow.bias",
-            "band.narrow",
-        ):
+        for mixing in BLOCK_OUTPUTS:
             name = f"blocks.{index}.{mixing}"
             if name in state and name not in before_it:
                 state[name] = torch.zeros_like(state[name])

@@ -18,6 +18,7 @@ def generator() -> BandSplitGenerator:
         BandSplitConfig(
             channels=8,
             blocks=1,
+            time_hidden=12,
             band_hidden=8,
             channel_hidden=8,
             bin_hidden=12,
@@ -25,6 +26,7 @@ def generator() -> BandSplitGenerator:
             colour_hidden=8,
             room_hidden=4,
             declipping=True,
+            evening=True,
         )
     )
     for parameter in made.parameters():

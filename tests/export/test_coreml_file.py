@@ -61,6 +61,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
             colour_hidden=8,
             room_hidden=4,
             declipping=True,
+            evening=True,
         )
     )
     for parameter in generator.parameters():

@@ -1,6 +1,8 @@
 """What the generator promises by its structure, whatever its weights."""
 
 import math
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +15,15 @@ from models.generators.band_split import (
     DEAD_ZONE_GRADIENT,
     DROWNED_SHARE,
     LARGEST_COPY_GAIN,
+    LARGEST_EVENING,
     LARGEST_MASK,
     MASK_DEAD_ZONE,
+    MASKS_PER_BIN,
     WHOLLY_DROWNED_SHARE,
     BandSplitConfig,
     BandSplitGenerator,
     BinMixing,
+    Gains,
     copy_shifts,
     mask_of,
 )
@@ -42,7 +47,8 @@ NYQUIST = 24000.0
 @pytest.fixture(scope="module")
 def generator() -> BandSplitGenerator:
     torch.manual_seed(3)
-    made = BandSplitGenerator(BandSplitConfig(channels=8, blocks=2, band_hidden=12, channel_hidden=10))
+    sizes = BandSplitConfig(channels=8, blocks=2, time_hidden=11, band_hidden=12, channel_hidden=10, evening=True)
+    made = BandSplitGenerator(sizes)
     for parameter in made.parameters():  # far from the bystander that it starts as
         parameter.data += 0.2 * torch.randn_like(parameter)
     return made.eval()
@@ -313,6 +319,33 @@ def test_bins_that_noise_has_drowned_are_emptied_and_filled_with_copies(
         change, _ = noisy.step(spectrum, of_frames, noisy.initial_states(1))
         known = slice(0, edge + shifts[0])  # beyond, copies come from bins that were emptied as well
         torch.testing.assert_close(change[..., known], denoise * wanted[..., known], atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_what_is_copied_is_evened_out_bin_by_bin_and_what_is_kept_is_not(generator: BandSplitGenerator) -> None:
+    frames, bins, shifts = 3, generator.config.bins, generator.config.copy_shifts
+    spectrum, evening = torch.randn(2, 1, frames, bins), torch.rand(1, frames, bins)
+    empty = torch.zeros(1, frames, bins)
+    empty[..., bins // 2 :] = 1.0
+    copies = torch.zeros(len(shifts), frames, bins)
+    copies[1] = 0.25
+    plain = Gains(torch.zeros(2, frames, bins), copies, empty, torch.zeros(1, frames, bins))
+    extend = torch.tensor([1.0, 1.0, 0.5]).reshape(3, 1, 1).expand(3, frames, 1)
+    found = generator.change(replace(plain, evening=evening), spectrum, extend)
+    torch.testing.assert_close(found, generator.change(plain, evening * spectrum, extend))
+    assert bool(found[..., bins // 2 :].any())
+    assert not found[..., : bins // 2].any()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_evening_has_its_limits(generator: BandSplitGenerator, sign: float) -> None:
+    made = deepcopy(generator)
+    made.bin_mixing.bias.fill_(100.0)
+    made.bin_mixing.out[MASKS_PER_BIN:] = sign
+    gains, _ = made.gains(torch.zeros(1, 2, 1, made.config.bins), made.initial_states(1))
+    assert gains.evening is not None
+    torch.testing.assert_close(gains.evening, torch.full_like(gains.evening, math.exp(sign * LARGEST_EVENING)))
 
 
 def test_a_layout_that_does_not_fit_is_refused() -> None:

@@ -9,7 +9,7 @@ import torch
 
 from models.generators.band_split import COPY_HERTZ, BandSplitConfig, BandSplitGenerator, copy_shifts
 from models.generators.features import FEATURES_PER_BIN
-from models.generators.resizing import resized
+from models.generators.resizing import OUTPUTS, resized
 
 CONFIG = BandSplitConfig(window=1024, channels=6, blocks=2, copy_shifts=copy_shifts(COPY_HERTZ, 48000, 1024))
 
@@ -108,6 +108,37 @@ def test_further_blocks_begin_by_leaving_things_as_they_are(
     wanted = trained(audio, torch.ones(1, 3))
     assert not torch.allclose(wanted, audio, atol=1e-3)
     torch.testing.assert_close(more(audio, torch.ones(1, 3)), wanted, atol=1e-6, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "grown", [{"time_hidden": 40}, {"band_hidden": 100}, {"channel_hidden": 70, "bin_hidden": 16}, {"evening": True}]
+)
+def test_more_units_and_evening_begin_by_leaving_things_as_they_are(
+    trained: BandSplitGenerator, grown: dict[str, int]
+) -> None:
+    """And are no dead ends: the first step of training moves what hidden units give."""
+    more = resized(trained, replace(CONFIG, **grown))
+    audio = 0.1 * torch.randn(1, 1, 8 * CONFIG.window)
+    audio[..., : 4 * CONFIG.window] = torch.sin(0.1 * torch.arange(4.0 * CONFIG.window))
+    wanted = trained(audio, torch.ones(1, 3))
+    more.eval()
+    torch.testing.assert_close(more(audio, torch.ones(1, 3)), wanted, atol=1e-6, rtol=0)
+    before = trained.state_dict()
+    changed = {name for name, weights in more.state_dict().items() if weights.shape != before[name].shape}
+    assert changed
+    with torch.enable_grad():
+        more(audio, torch.ones(1, 3)).square().sum().backward()
+    for name in (name for name in changed if name.endswith(OUTPUTS) and "evening" not in grown):
+        gradient = more.get_parameter(name).grad
+        assert gradient is not None
+        gradient[tuple(map(slice, before[name].shape))] = 0.0
+        assert bool(gradient.any())
+
+
+def test_fewer_units_are_refused(trained: BandSplitGenerator) -> None:
+    with pytest.raises(ValueError, match=r"time_hidden=32.*wanted of .*time_hidden=16"):
+        resized(trained, replace(CONFIG, time_hidden=16))
 
 
 @torch.no_grad()

@@ -25,9 +25,11 @@ CONFIG = BandSplitConfig(
     hop_eighths=5,
     channels=4,
     blocks=1,
+    time_hidden=6,
     band_hidden=4,
     channel_hidden=4,
     bin_hidden=2,
+    evening=True,
     copy_shifts=(32, 64),
 )
 
