@@ -112,13 +112,19 @@ def test_further_blocks_begin_by_leaving_things_as_they_are(
 
 @torch.no_grad()
 @pytest.mark.parametrize(
-    "grown", [{"time_hidden": 40}, {"band_hidden": 100}, {"channel_hidden": 70, "bin_hidden": 16}, {"evening": True}]
+    "grown",
+    [
+        replace(CONFIG, time_hidden=40),
+        replace(CONFIG, band_hidden=100),
+        replace(CONFIG, channel_hidden=70, bin_hidden=16),
+        replace(CONFIG, evening=True),
+    ],
 )
 def test_more_units_and_evening_begin_by_leaving_things_as_they_are(
-    trained: BandSplitGenerator, grown: dict[str, int]
+    trained: BandSplitGenerator, grown: BandSplitConfig
 ) -> None:
     """And are no dead ends: the first step of training moves what hidden units give."""
-    more = resized(trained, replace(CONFIG, **grown))
+    more = resized(trained, grown)
     audio = 0.1 * torch.randn(1, 1, 8 * CONFIG.window)
     audio[..., : 4 * CONFIG.window] = torch.sin(0.1 * torch.arange(4.0 * CONFIG.window))
     wanted = trained(audio, torch.ones(1, 3))
@@ -129,7 +135,7 @@ def test_more_units_and_evening_begin_by_leaving_things_as_they_are(
     assert changed
     with torch.enable_grad():
         more(audio, torch.ones(1, 3)).square().sum().backward()
-    for name in (name for name in changed if name.endswith(OUTPUTS) and "evening" not in grown):
+    for name in (name for name in changed if name.endswith(OUTPUTS) and not grown.evening):
         gradient = more.get_parameter(name).grad
         assert gradient is not None
         gradient[tuple(map(slice, before[name].shape))] = 0.0
