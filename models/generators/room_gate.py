@@ -19,7 +19,7 @@ from models.generators.bands import BandLayout, BandMeans
 from models.generators.features import share_of
 from models.generators.recurrence import gated_recurrence, latest
 
-MEAN_SECONDS = 3.0
+MEAN_SECONDS = 6.0
 # Falls by more than so many nepers are averaged each for themselves, and rises.
 FALLS_ABOVE = (0.0, 0.7, 1.5)
 RISES_ABOVE = (1.0,)
