@@ -57,6 +57,8 @@ DEAD_ZONE_GRADIENT = 0.2
 # nature stays so. Of training music without a cover three clips in a hundred pass the first, one the second.
 COLOUR_DEAD_ZONE = 0.6
 COLOUR_CERTAIN = 0.8
+FIRST_LOGIT = math.log(COLOUR_DEAD_ZONE / (1.0 - COLOUR_DEAD_ZONE))
+LOGIT_WIDTH = math.log(COLOUR_CERTAIN / (1.0 - COLOUR_CERTAIN)) - FIRST_LOGIT
 LARGEST_COLOUR = math.log(10.0)  # 20 dB, in nepers
 # Of the largest gain; one that only hovers near zero is none: quiet highs of clean music stay as they are.
 COPY_DEAD_ZONE = 0.015
@@ -290,16 +292,26 @@ class Colouring(nn.Module):
         self.gate_bias = nn.Parameter(torch.zeros(1, 1))
         self.requires_grad_(False)
 
+    def hidden(self, levels: Tensor) -> Tensor:
+        """What the gate and the gains are told, [hidden, frames], by levels [bands, frames]."""
+        return functional.silu(self.widen @ levels + self.widen_bias)
+
     def estimate(self, levels: Tensor) -> tuple[Tensor, Tensor]:
         """The gate's logit [1, frames] and each band's gain in nepers [bands, frames], by levels of that shape."""
-        hidden = functional.silu(self.widen @ levels + self.widen_bias)
+        hidden = self.hidden(levels)
         return self.gate @ hidden + self.gate_bias, self.narrow @ hidden + self.narrow_bias
 
-    def forward(self, levels: Tensor) -> Tensor:
-        logit, nepers = self.estimate(levels)
-        share = torch.sigmoid(logit)
-        opening = share_of(share - COLOUR_DEAD_ZONE, COLOUR_CERTAIN - COLOUR_DEAD_ZONE)
-        return opening * (torch.exp(nepers.clamp(-LARGEST_COLOUR, LARGEST_COLOUR)) - 1.0)
+    def forward(self, levels: Tensor, early: Tensor) -> Tensor:
+        """What is added to each band, [bands, frames]: opening (e^nepers - 1). The opening goes from 0 to 1 as the
+        logit goes from where a cover is likely to where it is certain; `early` [1, frames] is added to the logit.
+
+        As few operators as can be: what the opening would be divided by, LOGIT_WIDTH, divides within the exponent.
+        """
+        hidden = self.hidden(levels)
+        opening = (self.gate @ hidden + (early + (self.gate_bias - FIRST_LOGIT))).clamp(0.0, LOGIT_WIDTH)
+        nepers = self.narrow @ hidden + (self.narrow_bias - math.log(LOGIT_WIDTH))
+        largest = (-LARGEST_COLOUR - math.log(LOGIT_WIDTH), LARGEST_COLOUR - math.log(LOGIT_WIDTH))
+        return opening * (torch.exp(nepers.clamp(*largest)) - 1.0 / LOGIT_WIDTH)
 
 
 class TimeMixing(nn.Module):
@@ -477,7 +489,7 @@ class BandSplitGenerator(nn.Module):
         whether there is a room."""
         x = self.norm(x)
         masks, copies = self.decoder(x).split([MASKS_PER_BIN, len(self.config.copy_shifts)])
-        of_bins, colour = self.bin_mixing(observed.features, x, self.colour(observed.long_term))
+        of_bins, colour = self.bin_mixing(observed.features, x, self.colour(observed))
         evening = None
         if self.config.evening:
             of_bins, nepers = of_bins.split([MASKS_PER_BIN, 1])
@@ -494,11 +506,13 @@ class BandSplitGenerator(nn.Module):
         copies = torch.relu(torch.sigmoid(copies) - COPY_DEAD_ZONE)
         return Gains(mask_of(shares, self.training), copies, observed.empty.flatten(1, 2), drowned, colour, evening)
 
-    def colour(self, long_term: Tensor) -> Tensor | None:
-        """What the equaliser adds, [bands, frames], by each bin's long-term level [1, time, batch, bins]."""
+    def colour(self, observed: Observations) -> Tensor | None:
+        """What the equaliser adds, [bands, frames], by each bin's long-term level. Nothing until there is enough to go
+        by: at first that is what is played, not how it was recorded."""
         if self.colouring is None:
             return None
-        colour: Tensor = self.colouring(self.band_means(long_term.reshape(-1, self.config.bins)))
+        levels = self.band_means(observed.long_term.reshape(-1, self.config.bins))
+        colour: Tensor = self.colouring(levels, observed.early.reshape(1, -1))
         return colour
 
     def change(self, gains: Gains, spectrum: Tensor, controls: Tensor) -> Tensor:

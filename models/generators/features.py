@@ -97,14 +97,15 @@ def cut_off(peaks: Tensor, emptiness: Tensor, bin_hertz: float) -> Tensor:
 class Observations(NamedTuple):
     """Of each bin: its features [7, time, batch, bins]; how empty it has been of late, in a recording that was cut off,
     0 to 1; its long mean above the running level, and its log magnitude above that long mean, in nepers:
-    [1, time, batch, bins] each. Of each frame whether that mean has heard enough to go by, 0 or 1:
-    [1, time, batch, 1]."""
+    [1, time, batch, bins] each. Of each frame whether that mean has heard enough to go by, 0 or 1, and by how many
+    frames it is too early for that, 0 or less: [1, time, batch, 1] each."""
 
     features: Tensor
     empty: Tensor
     long_term: Tensor
     heights: Tensor
     settled: Tensor
+    early: Tensor
 
 
 class StationarityFeatures(nn.Module):
@@ -177,5 +178,7 @@ class StationarityFeatures(nn.Module):
         empty = heard * share_of(self.filled - peaks, FILLING_DB * NEPERS_PER_DB)
         missing = empty * cut_off(peaks, empty, self.bin_hertz)
         settled = share_of(frames - self.most_frames, HALF_A_FRAME)
-        state = [frames[:, -1:].clamp_max(self.most_frames), means, floors - MINIMUM_START, peak]
-        return Observations(torch.cat(features), missing, long_means - level, heights, settled), state
+        counted = frames.clamp_max(self.most_frames)
+        early = counted - self.most_frames
+        state = [counted[:, -1:], means, floors - MINIMUM_START, peak]
+        return Observations(torch.cat(features), missing, long_means - level, heights, settled, early), state

@@ -14,9 +14,11 @@ from models.generators.band_split import (
     COPY_HERTZ,
     DEAD_ZONE_GRADIENT,
     DROWNED_SHARE,
+    FIRST_LOGIT,
     LARGEST_COPY_GAIN,
     LARGEST_EVENING,
     LARGEST_MASK,
+    LOGIT_WIDTH,
     MASK_DEAD_ZONE,
     MASKS_PER_BIN,
     WHOLLY_DROWNED_SHARE,
@@ -32,6 +34,7 @@ from models.generators.features import (
     EMPTY_DB,
     FEATURES_PER_BIN,
     FILLING_DB,
+    LONG_SECONDS,
     NEIGHBOURHOOD_BINS,
     NEPERS_PER_DB,
     StationarityFeatures,
@@ -404,16 +407,20 @@ def test_an_equaliser_acts_on_whole_bands_if_its_gate_is_open_and_only_as_extens
     wanted_db = torch.linspace(-6, 12, generator.layout.bands)
     colouring.narrow_bias.copy_((wanted_db * NEPERS_PER_DB).unsqueeze(1))
     generator.decoder.bias[:2] = -20.0  # nothing is noise or reverberation
-    audio = 0.1 * torch.randn(1, 1, 12 * window)
-    for logit, share in ((20.0, 1.0), (0.4, 0.0), (-20.0, 0.0), (math.log(0.7 / 0.3), 0.5)):
+    early = round(LONG_SECONDS * 48000)
+    audio = 0.1 * torch.randn(1, 1, early + 12 * window)
+    for logit, share in ((20.0, 1.0), (0.4, 0.0), (-20.0, 0.0), (FIRST_LOGIT + LOGIT_WIDTH / 2, 0.5)):
         colouring.gate_bias.fill_(logit)
-        before, after = (generator.analysed(generator(audio, controls(*c))) for c in ((0, 0, 0), (0, 0, 1)))
+        settled = (generator(audio, controls(*c))[..., early:] for c in ((0, 0, 0), (0, 0, 1)))
+        before, after = map(generator.analysed, settled)
         levels = [x.square().sum(dim=(0, 1, 2)).log().mul(0.5) for x in (before, after)]
         widths = [group.width for group in generator.layout.groups for _ in range(group.count)]
         rise = [part[len(part) // 2] for part in (levels[1] - levels[0]).split(widths)]
         wanted = torch.log(1 + share * (10 ** (wanted_db / 20) - 1))
         torch.testing.assert_close(torch.stack(rise)[-8:], wanted[-8:], atol=0.03, rtol=0)
         assert torch.equal(generator(audio, controls(1, 1, 0)), audio)
+        heard = early // 3  # too early for any cover to be told, however likely it looks
+        assert torch.equal(generator(audio, controls(0, 0, 1))[..., :heard], audio[..., :heard])
         if share == 0:
             assert torch.equal(generator(audio, controls(1, 1, 1)), audio)
 
