@@ -27,7 +27,7 @@ from models.train import main
 from models.trainer import Trainer, TrainingOptions
 
 NARROW = UNetConfig(sample_rate=48000, window=1024, channels=(4, 6), filters=(9, 5), dropout=0.0)
-STREAMING = BandSplitConfig(channels=8, blocks=1, band_hidden=8, channel_hidden=8)
+STREAMING = BandSplitConfig(channels=8, blocks=1, time_hidden=8, band_hidden=8, channel_hidden=8)
 PLAYING = AdversarialWeights(adversarial=0.1, features=0.5, alone_share=0.5, learning_rate=1e-2)
 
 
