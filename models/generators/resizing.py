@@ -31,9 +31,15 @@ MAY_DIFFER = (
 )
 MAY_BE_NEW = ("colour_hidden", "room_hidden")
 MAY_GROW = ("time_hidden", "band_hidden", "channel_hidden", "bin_hidden")
-# What gives a block's hidden units back, and all hidden units: zero for new ones, so that they change nothing at first.
-BLOCK_OUTPUTS = ("time.out.weight", "time.out.bias", "channel.narrow.weight", "channel.narrow.bias", "band.narrow")
-OUTPUTS = (*BLOCK_OUTPUTS, "bin_mixing.out")
+# What gives hidden units back: zero for new ones, so that they change nothing at first.
+OUTPUTS = (
+    "time.out.weight",
+    "time.out.bias",
+    "channel.narrow.weight",
+    "channel.narrow.bias",
+    "band.narrow",
+    "bin_mixing.out",
+)
 
 
 def _nearest(weights: Tensor, bins: int, axis: int) -> Tensor:
@@ -71,12 +77,12 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
         raise ValueError(f"got weights for copies shifted by {shifts} bins, wanted for {config.copy_shifts}")
     made = BandSplitGenerator(config)
     before_it = generator.state_dict()
-    state = made.state_dict() | before_it
-    state = {name: state[name] for name in made.state_dict()}
-    of_layout = ("encoder.", "decoder.")  # which are brought to other sizes below
+    state = {}
     for name, random in made.state_dict().items():
-        if name in before_it and not name.startswith(of_layout) and before_it[name].shape != random.shape:
-            state[name] = torch.zeros_like(random) if name.endswith(OUTPUTS) else random.clone()
+        state[name] = torch.zeros_like(random) if name.endswith(OUTPUTS) else random.clone()
+        if name.startswith(("encoder.", "decoder.")):  # which are brought to other sizes below
+            state[name] = before_it[name]
+        elif name in before_it:
             state[name][tuple(map(slice, before_it[name].shape))] = before_it[name]
     for index, (group, before) in enumerate(zip(made.layout.groups, generator.layout.groups, strict=True)):
         name = f"encoder.weights.{index}"
@@ -86,11 +92,6 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
         columns = state[name].unflatten(2, (before.units, made.decoder.outputs))
         state[name] = _nearest(columns, group.units, 2).flatten(2)
     state["decoder.bias"] = _nearest(state["decoder.bias"], config.bins, 2)
-    for index in range(config.blocks):
-        for mixing in BLOCK_OUTPUTS:
-            name = f"blocks.{index}.{mixing}"
-            if name in state and name not in before_it:
-                state[name] = torch.zeros_like(state[name])
     for index in range(min(old.blocks, config.blocks)):
         # Per frame a small share u of the memory is renewed; of frames twice as far apart, 2 u.
         name = f"blocks.{index}.time.update.bias"
