@@ -200,12 +200,12 @@ class BandEncoder(nn.Module):
         frames = features.shape[1] * features.shape[2]
         units = [group.count * group.units for group in self.layout.groups]
         groups = self.joined(features).permute(1, 2, 3, 0).split(units, dim=2)
-        biases = self.bias.split([group.count for group in self.layout.groups])
-        # The bias is added to each group, as LiteRT's converter fails on products that are joined at once.
-        bands = [
-            torch.bmm(swapped(part.reshape(frames, group.count, group.units * FEATURES_PER_BIN)), weight) + bias
-            for group, weight, bias, part in zip(self.layout.groups, self.weights, biases, groups, strict=True)
-        ]
+        bands, first = [], 0
+        for group, weight, part in zip(self.layout.groups, self.weights, groups, strict=True):
+            own = swapped(part.reshape(frames, group.count, group.units * FEATURES_PER_BIN))
+            # The bias is added to each group, as LiteRT's converter fails on products that are joined at once.
+            bands.append(torch.bmm(own, weight) + self.bias[first : first + group.count])
+            first += group.count
         return torch.cat(bands).flatten(0, 1)
 
     def joined(self, features: Tensor) -> Tensor:
@@ -263,11 +263,11 @@ class BinMixing(nn.Module):
         """Also brings `colour` [bands, frames] to the bands' cells, [1, frames, cells]: one product does for all."""
         context = torch.bmm(x.unflatten(0, (self.layout.bands, -1)), self.context) + self.bias
         frames, hidden = context.shape[1:]
-        told = context.flatten(1) if colour is None else torch.cat([context.flatten(1), colour], dim=1)
-        cells = (told.transpose(0, 1) @ self.band_of_cell).unsqueeze(0)  # as GPUs cut three axes or four
+        told = context if colour is None else torch.cat([context, colour.unsqueeze(-1)], dim=-1)
+        of_cells = told.permute(1, 2, 0) @ self.band_of_cell
         if colour is not None:
-            cells, colour = cells.split([frames * hidden, frames], dim=1)
-        of_cells = cells.reshape(frames, hidden, -1)
+            of_cells, colour = of_cells.split([hidden, 1], dim=1)
+            colour = swapped(colour)
         own = self.own.expand(frames, -1, -1), swapped(features.flatten(1, 2))
         if self.layout.cell == 1:
             mixed = functional.silu(torch.baddbmm(of_cells, *own))
@@ -286,8 +286,10 @@ class Colouring(nn.Module):
     do it learns apart (models.learn_colour): of a loss of the whole it would make one more way to take noise away.
     """
 
-    def __init__(self, bands: int, hidden: int, frames_per_second: float) -> None:
+    def __init__(self, bands: int, hidden: int, frames_per_second: float, most_frames: float) -> None:
+        """`most_frames`: how many the long-term spectrum is a mean of, once it has heard so many."""
         super().__init__()
+        self.most_frames = most_frames
         self.doubt = EARLY_DOUBT_PER_SECOND / frames_per_second
         self.widen = nn.Parameter(torch.randn(hidden, bands) / math.sqrt(bands))
         self.widen_bias = nn.Parameter(torch.zeros(hidden, 1))
@@ -306,18 +308,18 @@ class Colouring(nn.Module):
         hidden = self.hidden(levels)
         return self.gate @ hidden + self.gate_bias, self.narrow @ hidden + self.narrow_bias
 
-    def forward(self, levels: Tensor, early: Tensor) -> Tensor:
+    def forward(self, levels: Tensor, heard: Tensor) -> Tensor:
         """What is added to each band, [bands, frames]: opening (e^nepers - 1). The opening goes from 0 to 1 as the
-        logit goes from where a cover is likely to where it is certain, lowered by what speaks against it `early`
-        [1, frames]: by how many frames it is too early, 0 or less.
+        logit goes from where a cover is likely to where it is certain, lowered by every frame by which `heard`
+        [1, frames], those of which levels are the mean, falls short of the most.
 
         As few operators as can be: the logit is counted in frames of that doubt, and what the opening would be divided
         by, its width, divides within the exponent.
         """
         hidden = self.hidden(levels)
         width = LOGIT_WIDTH / self.doubt
-        bias = (self.gate_bias - FIRST_LOGIT) / self.doubt
-        opening = ((self.gate / self.doubt) @ hidden + (early + bias)).clamp(0.0, width)
+        bias = (self.gate_bias - FIRST_LOGIT) / self.doubt - self.most_frames
+        opening = ((self.gate / self.doubt) @ hidden + (heard + bias)).clamp(0.0, width)
         nepers = self.narrow @ hidden + (self.narrow_bias - math.log(width))
         largest = (-LARGEST_COLOUR - math.log(width), LARGEST_COLOUR - math.log(width))
         return opening * (torch.exp(nepers.clamp(*largest)) - 1.0 / width)
@@ -440,7 +442,9 @@ class BandSplitGenerator(nn.Module):
         self.bin_mixing = BinMixing(layout, config.channels, config.bin_hidden, of_bins)
         self.band_means = BandMeans(layout)
         self.colouring = (
-            Colouring(layout.bands, config.colour_hidden, frames_per_second) if config.colour_hidden else None
+            Colouring(layout.bands, config.colour_hidden, frames_per_second, self.features.most_frames)
+            if config.colour_hidden
+            else None
         )
         self.room_gate = RoomGate(layout, config.room_hidden, frames_per_second) if config.room_hidden else None
 
@@ -522,7 +526,7 @@ class BandSplitGenerator(nn.Module):
         if self.colouring is None:
             return None
         levels = self.band_means(observed.long_term.reshape(-1, self.config.bins))
-        colour: Tensor = self.colouring(levels, observed.early.reshape(1, -1))
+        colour: Tensor = self.colouring(levels, observed.counted.reshape(1, -1))
         return colour
 
     def change(self, gains: Gains, spectrum: Tensor, controls: Tensor) -> Tensor:

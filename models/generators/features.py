@@ -77,13 +77,14 @@ def standing_out(logs: Tensor) -> Tensor:
 
 
 def cut_off(peaks: Tensor, emptiness: Tensor, bin_hertz: float) -> Tensor:
-    """Whether the spectrum ends in a cliff, 0 to 1, [..., 1], by the logarithmic peaks and the emptiness of its bins,
-    [..., bins], `bin_hertz` apart: the fall into what is empty, less the fall just before it.
+    """Whether the spectrum ends in a cliff, 0 to 1, [rows, ..., 1], by the logarithmic peaks and the emptiness of its
+    bins, [rows, ..., bins], `bin_hertz` apart: the fall into what is empty, less the fall just before it.
     """
     # Looked at in steps, as a cliff is wider than they are.
     together = 2 ** max(0, math.floor(math.log2(CLIFF_STEP_HZ / bin_hertz)))
     step_hertz = together * bin_hertz
-    peaks, emptiness = joined(peaks, together), joined(emptiness, together)
+    if together > 1:
+        peaks, emptiness = joined(torch.cat([peaks, emptiness]), together).split(len(peaks))
     width, last = round(CLIFF_HZ / step_hertz), min(round(HIGHEST_CLIFF_HZ / step_hertz), peaks.shape[-1])
     reach = round(CLIFF_SMOOTHING_HZ / step_hertz / 2)
     levels = smoothed(peaks[..., : last + reach], 2 * reach + 1)
@@ -97,15 +98,15 @@ def cut_off(peaks: Tensor, emptiness: Tensor, bin_hertz: float) -> Tensor:
 class Observations(NamedTuple):
     """Of each bin: its features [7, time, batch, bins]; how empty it has been of late, in a recording that was cut off,
     0 to 1; its long mean above the running level, and its log magnitude above that long mean, in nepers:
-    [1, time, batch, bins] each. Of each frame whether that mean has heard enough to go by, 0 or 1, and by how many
-    frames it is too early for that, 0 or less: [1, time, batch, 1] each."""
+    [1, time, batch, bins] each. Of each frame whether that mean has heard enough to go by, 0 or 1, and of how many
+    frames it is a mean, at most as many as it ever is: [1, time, batch, 1] each."""
 
     features: Tensor
     empty: Tensor
     long_term: Tensor
     heights: Tensor
     settled: Tensor
-    early: Tensor
+    counted: Tensor
 
 
 class StationarityFeatures(nn.Module):
@@ -179,6 +180,5 @@ class StationarityFeatures(nn.Module):
         missing = empty * cut_off(peaks, empty, self.bin_hertz)
         settled = share_of(frames - self.most_frames, HALF_A_FRAME)
         counted = frames.clamp_max(self.most_frames)
-        early = counted - self.most_frames
         state = [counted[:, -1:], means, floors - MINIMUM_START, peak]
-        return Observations(torch.cat(features), missing, long_means - level, heights, settled, early), state
+        return Observations(torch.cat(features), missing, long_means - level, heights, settled, counted), state

@@ -281,7 +281,8 @@ def test_only_a_cliff_tells_that_something_was_cut_off(
     hertz = np.arange(bins) * NYQUIST / bins
     levels = np.interp(hertz, 1000 * np.array(list(decibels_by_kilohertz)), list(decibels_by_kilohertz.values()))
     emptiness = np.clip((EMPTY_DB + FILLING_DB - levels) / FILLING_DB, 0, 1)
-    found = cut_off(torch.from_numpy(levels * NEPERS_PER_DB), torch.from_numpy(emptiness), NYQUIST / bins)
+    peaks = torch.from_numpy(levels * NEPERS_PER_DB)
+    found = cut_off(peaks[None], torch.from_numpy(emptiness)[None], NYQUIST / bins)
     assert float(found) == wanted
 
 
