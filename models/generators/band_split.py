@@ -203,7 +203,8 @@ class BandEncoder(nn.Module):
         bands, first = [], 0
         for group, weight, part in zip(self.layout.groups, self.weights, groups, strict=True):
             own = swapped(part.reshape(frames, group.count, group.units * FEATURES_PER_BIN))
-            # The bias is added to each group, as LiteRT's converter fails on products that are joined at once.
+            # The bias is added to each group, as LiteRT's converter fails on products that are joined at once,
+            # and in slices, which exporters fold, as they do no split.
             bands.append(torch.bmm(own, weight) + self.bias[first : first + group.count])
             first += group.count
         return torch.cat(bands).flatten(0, 1)
