@@ -83,8 +83,7 @@ def cut_off(peaks: Tensor, emptiness: Tensor, bin_hertz: float) -> Tensor:
     # Looked at in steps, as a cliff is wider than they are.
     together = 2 ** max(0, math.floor(math.log2(CLIFF_STEP_HZ / bin_hertz)))
     step_hertz = together * bin_hertz
-    if together > 1:
-        peaks, emptiness = joined(torch.cat([peaks, emptiness]), together).split(len(peaks))
+    peaks, emptiness = joined(torch.cat([peaks, emptiness]), together).split(len(peaks))
     width, last = round(CLIFF_HZ / step_hertz), min(round(HIGHEST_CLIFF_HZ / step_hertz), peaks.shape[-1])
     reach = round(CLIFF_SMOOTHING_HZ / step_hertz / 2)
     levels = smoothed(peaks[..., : last + reach], 2 * reach + 1)
