@@ -269,14 +269,19 @@ class BinMixing(nn.Module):
         if colour is not None:
             of_cells, colour = of_cells.split([hidden, 1], dim=1)
             colour = swapped(colour)
-        own = self.own.expand(frames, -1, -1), swapped(features.flatten(1, 2))
+        own = self.own.expand(frames, -1, -1)
+        given = swapped(features.flatten(1, 2))
         if self.layout.cell == 1:
-            mixed = functional.silu(torch.baddbmm(of_cells, *own))
-        else:
-            of_bins = torch.bmm(*own).unflatten(-1, (-1, self.layout.cell))
-            mixed = functional.silu(of_bins + of_cells.unsqueeze(-1)).flatten(2)
-        logits = swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed))
-        return logits, colour
+            mixed = functional.silu(torch.baddbmm(of_cells, own, given))
+            return swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed)), colour
+        # Cells side by side while there are many units: what holds for a cell is then added to a row of cells at once,
+        # where adding it to the few bins of one after the other would take as long as all the rest.
+        cells = self.layout.bins // self.layout.cell
+        by_place = given.unflatten(-1, (cells, -1)).transpose(-2, -1).flatten(-2)
+        of_bins = torch.bmm(own, by_place).unflatten(-1, (-1, cells))
+        mixed = functional.silu(of_bins + of_cells.unsqueeze(-2)).flatten(2)
+        logits = torch.bmm(self.out.expand(frames, -1, -1), mixed)
+        return swapped(logits.unflatten(-1, (-1, cells)).transpose(-2, -1).flatten(-2)), colour
 
 
 class Colouring(nn.Module):

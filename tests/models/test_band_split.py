@@ -228,6 +228,25 @@ def test_bins_of_a_band_share_their_network_and_bands_do_not() -> None:
     assert moved.nonzero().flatten().tolist() == [9]
 
 
+@pytest.mark.parametrize("widths", [(4, 8), (2, 3)])  # in cells of four bins, and without
+def test_a_bin_hears_its_own_features_and_its_band(widths: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    layout = BandLayout((BandGroup(2, widths[0]), BandGroup(1, widths[1])))
+    mixing = BinMixing(layout, channels=6, hidden=5, outputs=2)
+    with torch.no_grad():
+        mixing.out.normal_()
+        mixing.bias.normal_()
+    context, features = torch.randn(layout.bands * 3, 6), torch.randn(FEATURES_PER_BIN, 3, 1, layout.bins)
+    colour = torch.randn(layout.bands, 3)
+    found, of_cells = mixing(features, context, colour)
+    band_of_bin = torch.arange(layout.bands).repeat_interleave(torch.tensor([widths[0], widths[0], widths[1]]))
+    for place, band in enumerate(band_of_bin.tolist()):
+        told = context.unflatten(0, (layout.bands, 3))[band] @ mixing.context[band] + mixing.bias[band]
+        hidden = torch.nn.functional.silu(features[:, :, 0, place].T @ mixing.own.T + told)
+        torch.testing.assert_close(found[..., place], mixing.out @ hidden.T, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(of_cells[0, :, place // layout.cell], colour[band])
+
+
 def test_emptiness_tells_a_band_that_was_never_recorded_from_a_quiet_one() -> None:
     """Music-like noise at -30 dBFS, low-passed at 8 kHz; and the same with highs of -70 dBFS above."""
     random = np.random.default_rng(0)
