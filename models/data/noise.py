@@ -18,13 +18,6 @@ MAINS_HZ = (50.0, 60.0)
 HUM_HARMONICS = 24
 CLICKS_PER_SECOND = (0.5, 12.0)
 CLICK_SECONDS = (0.0005, 0.01)
-MOST_WHISTLES = 10
-WHISTLE_HZ = (200.0, 14000.0)
-ROTATION_HZ = (100.0, 1200.0)  # of blades and gears, whose multiples a machine sings
-HARMONIC_SHARE = 0.5
-WHISTLE_DB = (-32.0, 0.0)  # of the hiss around it, which falls off as it does
-SPEED_WANDERS = 0.006
-WANDERS_PER_SECOND = 2
 
 
 def coloured(samples: int, db_per_octave: float, random: np.random.Generator) -> NDArray[np.float32]:
@@ -64,36 +57,15 @@ def clicks(samples: int, random: np.random.Generator) -> NDArray[np.float32]:
     return total
 
 
-def whistles(samples: int, db_per_octave: float, random: np.random.Generator) -> NDArray[np.float32]:
-    """Steady tones of a machine whose speed wanders a little, falling off as hiss of a slope does, [samples]."""
-    knots = 1.0 + random.uniform(0, SPEED_WANDERS) * random.standard_normal(
-        WANDERS_PER_SECOND * samples // SAMPLE_RATE + 2
-    )
-    speed = np.interp(np.linspace(0, len(knots) - 1, samples), np.arange(len(knots)), knots)
-    turns = np.cumsum(speed) / SAMPLE_RATE  # in double precision: many turns, of which a fraction counts
-    rotation = np.exp(random.uniform(*np.log(ROTATION_HZ))) if random.random() < HARMONIC_SHARE else 0.0
-    total = np.zeros(samples, dtype=np.float32)
-    for _ in range(int(random.integers(1, MOST_WHISTLES + 1))):
-        hertz = np.exp(random.uniform(*np.log(WHISTLE_HZ)))
-        if rotation:
-            hertz = rotation * max(1, round(hertz / rotation))
-        level = 10 ** (random.uniform(*WHISTLE_DB) / 20) * (hertz / 1000.0) ** (db_per_octave / (20 * np.log10(2)))
-        phase = 2 * np.pi * ((turns * hertz + random.random()) % 1.0).astype(np.float32)
-        total += np.float32(level) * np.sin(phase)
-    return total
-
-
 def synthetic_noise(samples: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """A random one of: coloured noise of any slope (white, pink and brown among them), machines that whistle, slowly
-    swelling noise, hum with hiss, clicks with hiss."""
+    """A random one of: coloured noise of any slope (white, pink and brown among them), slowly swelling noise, hum
+    with hiss, clicks with hiss."""
     slopes = (WHITE_DB_PER_OCTAVE, PINK_DB_PER_OCTAVE, BROWN_DB_PER_OCTAVE, random.uniform(*ANY_DB_PER_OCTAVE))
     slope = float(random.choice(slopes, p=SLOPE_ODDS))
     base = coloured(samples, slope, random)
     which = random.random()
-    if which < 0.45:
-        return base
     if which < 0.6:
-        return base + whistles(samples, slope, random)
+        return base
     if which < 0.75:
         knots = 10 ** (random.uniform(-12, 0, size=max(2, samples // SAMPLE_RATE + 1)) / 20)
         swell = np.interp(np.linspace(0, len(knots) - 1, samples), np.arange(len(knots)), knots).astype(np.float32)

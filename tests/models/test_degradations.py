@@ -17,7 +17,7 @@ from models.data.material import (
     dull,
     noise_stretch,
 )
-from models.data.noise import MOST_WHISTLES, a_weighted_power, clicks, coloured, hum, synthetic_noise, whistles
+from models.data.noise import a_weighted_power, clicks, coloured, hum, synthetic_noise
 from models.data.recipes import DEFAULT_RECIPE, Recipe
 from models.data.recordings import SAMPLE_RATE
 from models.data.rooms import DIRECT_SECONDS, reverberate, simulated_rooms, with_least_direct, with_share
@@ -197,23 +197,6 @@ def test_hum_lives_on_harmonics_of_the_mains() -> None:
     peak = np.fft.rfftfreq(2 * SECOND, 1 / SECOND)[int(power.argmax())]
     base = min((50.0, 60.0), key=lambda mains: abs(peak / mains - round(peak / mains)))
     assert abs(peak / base - round(peak / base)) < 0.02
-
-
-def test_a_machine_sings_few_steady_tones() -> None:
-    """Each 0.1 s of it has the same few peaks, give or take what its speed wanders."""
-    for seed in range(6):
-        sound = whistles(SECOND, 0.0, np.random.default_rng(seed)).reshape(10, -1)
-        power = (np.abs(np.fft.rfft(sound * np.hanning(SECOND // 10))) ** 2).mean(axis=0)
-        around = np.convolve(power > 0.01 * power.max(), np.ones(13), "same") > 0  # 65 Hz on each side
-        assert 0 < around.sum() <= MOST_WHISTLES * 40
-        assert power[around].sum() > 0.95 * power.sum()
-        levels = 10 * np.log10(np.mean(sound**2, axis=1))
-        assert np.ptp(levels) < 6.0
-
-
-@pytest.mark.parametrize("samples", [1, 100])
-def test_a_moment_of_a_machine_is_no_longer_than_asked(samples: int) -> None:
-    assert whistles(samples, -3.0, np.random.default_rng(0)).shape == (samples,)
 
 
 def test_synthetic_noise_is_finite_and_sounds() -> None:
