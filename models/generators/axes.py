@@ -16,6 +16,13 @@ def swapped(x: Tensor) -> Tensor:
     return x.reshape(second, first, *x.shape[2:]) if 1 in (first, second) else x.transpose(0, 1)
 
 
+def across(x: Tensor, groups: int) -> Tensor:
+    """The last axis, so many `groups` one after the other, in the order of places within a group: first of each group,
+    then second of each. Called again with as many groups as one had places, it undoes that."""
+    places_first: Tensor = x.unflatten(-1, (groups, -1)).transpose(-2, -1).flatten(-2)
+    return places_first
+
+
 def each(x: Tensor, axis: int = 0) -> tuple[Tensor, ...]:
     """x cut into slices of one along an axis, which stays; where there is but one it is x: not all converters can cut
     off nothing.

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.generators.axes import each, joined, repeated, swapped
+from models.generators.axes import across, each, joined, repeated, swapped
 from models.generators.bands import MOST_UNITS, BandLayout, BandMeans, layout_for
 from models.generators.declipping import MARGIN, Declipping
 from models.generators.features import (
@@ -276,12 +276,10 @@ class BinMixing(nn.Module):
             return swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed)), colour
         # Cells side by side while there are many units: what holds for a cell is then added to a row of cells at once,
         # where adding it to the few bins of one after the other would take as long as all the rest.
-        cells = self.layout.bins // self.layout.cell
-        by_place = given.unflatten(-1, (cells, -1)).transpose(-2, -1).flatten(-2)
-        of_bins = torch.bmm(own, by_place).unflatten(-1, (-1, cells))
+        of_bins = torch.bmm(own, across(given, of_cells.shape[-1])).unflatten(-1, (self.layout.cell, -1))
         mixed = functional.silu(of_bins + of_cells.unsqueeze(-2)).flatten(2)
         logits = torch.bmm(self.out.expand(frames, -1, -1), mixed)
-        return swapped(logits.unflatten(-1, (-1, cells)).transpose(-2, -1).flatten(-2)), colour
+        return swapped(across(logits, self.layout.cell)), colour
 
 
 class Colouring(nn.Module):
