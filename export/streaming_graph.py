@@ -11,6 +11,7 @@ from export.factored_dft import FactoredDft, FactoredInverseDft
 from export.hop_graph import HopGraph
 from models.generators.axes import swapped
 from models.generators.band_split import EXTEND, BandSplitGenerator
+from models.generators.declipping import MARGIN, MARGIN_BEFORE
 
 FEATURES = "generator.features"
 STATISTICS = (FEATURES, "generator.room_gate")
@@ -36,7 +37,7 @@ class StreamingGraph(HopGraph):
     def __init__(self, generator: BandSplitGenerator, channels: int) -> None:
         config = generator.config
         overlaps = (1, 1, channels, config.overlap)
-        mending = [(1, 1, channels, 2 * generator.margin), (1, 1, 1, 1)] if generator.margin else []
+        mending = [] if generator.declipping is None else [(1, 1, channels, MARGIN_BEFORE + MARGIN), (1, 1, 1, 1)]
         shapes = [overlaps, overlaps, *mending, *generator.state_shapes()]
         latency = config.overlap + generator.margin
         super().__init__(generator, channels, config.sample_rate, config.hop, latency, shapes)
@@ -76,6 +77,5 @@ class StreamingGraph(HopGraph):
         heard = torch.cat([before, audio], dim=3)
         level = torch.maximum(level, audio.abs().amax(dim=(2, 3), keepdim=True))
         missing = self.generator.declipping(heard, level)
-        margin = self.generator.margin
-        mended = heard[..., margin:-margin] + controls[EXTEND:] * missing
-        return mended, [heard[..., -2 * margin :], level]
+        mended = heard[..., MARGIN_BEFORE:-MARGIN] + controls[EXTEND:] * missing
+        return mended, [heard[..., -(MARGIN_BEFORE + MARGIN) :], level]

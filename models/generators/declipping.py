@@ -14,6 +14,10 @@ A graph has no loop that could look for edges. Of all edges on one side of a sam
 distance), the nearest is all but the whole sum: so the sum's logarithm tells its distance, and sums that weigh values
 and slopes alike are its value and its slope. Edges of a sample's own block of samples are weighed one by one; a block
 further on weighs as a whole, as seen from its nearer end.
+
+What comes is heard hop by hop, and each sample beyond a hop that a cut's end is waited for delays the output. Longer
+cuts are drawn where both their edges lie in what is heard at a time, which most do. Whether that is so is asked where
+the cut begins, so that a peak is drawn in the next hop, too, or not at all.
 """
 
 from __future__ import annotations
@@ -24,9 +28,12 @@ from torch import Tensor, nn
 from models.generators.features import share_of
 
 BLOCK = 32  # samples that look for their edges together
-BLOCKS_SEEN = 6  # on either side
-LONGEST_CUT = BLOCK * BLOCKS_SEEN  # samples from edge to edge, at most: 4 ms at 48 kHz, half a period of 125 Hz
-MARGIN = LONGEST_CUT + 1  # of samples seen before and after those that are mended: a slope takes one more
+BLOCKS_SEEN = 8  # on either side
+LONGEST_CUT = BLOCK * BLOCKS_SEEN  # samples from edge to edge, at most: 5.3 ms at 48 kHz, half a period of 94 Hz
+WAITED_FOR = 192  # samples beyond a hop up to which the ends of its cuts are heard: 4 ms
+# Of samples seen before and after those that are mended: a slope takes one more.
+MARGIN_BEFORE = LONGEST_CUT + 1
+MARGIN = WAITED_FOR + 1
 SHORTEST_CUT = 2.0  # samples from edge to edge around a single loudest sample, which is no cut
 # Of the level: from the first share on a sample counts as cut off a little, from the second on wholly.
 CUT_SHARES = (0.995, 0.998)
@@ -34,7 +41,7 @@ QUIETEST_LEVEL = 1e-3  # no converter clips 60 dB below full scale
 MOST_RISE = 2.0  # times the level, before doubt
 DOUBT = 6.0  # times the level: what rises so high would not be drawn at all
 EDGE = 0.5  # sample: over which what is too short or too long for a cut fades
-NEARNESS = 0.85  # the steepest at which float32 holds the weights of all edges up to the longest cut
+NEARNESS = 0.6375  # the steepest at which float32 holds the weights of all edges up to the longest cut
 # Logarithm of what an edge would weigh at no distance: so the furthest's weight is as much below 1 as this above it.
 LOUDEST_EDGE = NEARNESS * LONGEST_CUT / 2
 NO_EDGE = 1e-36  # a sum so small has seen none: the furthest weighs three times as much
@@ -58,7 +65,7 @@ def edge_weights() -> tuple[Tensor, Tensor]:
 def block_weights(blocks: int) -> Tensor:
     """[2, blocks and those seen before and after, blocks]: how those before each weigh, and those after it, from end to
     end."""
-    here, there = torch.arange(blocks), torch.arange(-BLOCKS_SEEN, blocks + BLOCKS_SEEN).unsqueeze(1)
+    here, there = torch.arange(blocks), torch.arange(-BLOCKS_SEEN, blocks + WAITED_FOR // BLOCK).unsqueeze(1)
     distance = torch.stack([here - there, there - here])
     seen = (distance > 0) & (distance <= BLOCKS_SEEN)
     between = BLOCK * (distance - 1.0)
@@ -68,20 +75,25 @@ def block_weights(blocks: int) -> Tensor:
 class Declipping(nn.Module):
     """What is missing of audio where a converter cut it off.
 
-    Audio [rows, 1, channels, MARGIN + samples + MARGIN], `samples` a multiple of BLOCK, and the loudest sample so far
-    `level` [rows, 1, 1, 1] to [rows, 1, channels, samples].
+    Audio [rows, 1, channels, MARGIN_BEFORE + samples + MARGIN], the `samples` of a hop, a multiple of BLOCK and no
+    fewer than LONGEST_CUT, and the loudest sample so far `level` [rows, 1, 1, 1] to [rows, 1, channels, samples].
+    Raises ValueError for other numbers of samples.
     """
 
     in_block: Tensor
     of_own: Tensor
     of_blocks: Tensor
+    place: Tensor
 
     def __init__(self, samples: int) -> None:
         super().__init__()
+        if samples % BLOCK or samples < LONGEST_CUT:
+            raise ValueError(f"got hops of {samples} samples, wanted a multiple of {BLOCK} from {LONGEST_CUT} on")
         in_block, of_own = edge_weights()
         self.register_buffer("in_block", in_block, persistent=False)
         self.register_buffer("of_own", of_own, persistent=False)
         self.register_buffer("of_blocks", block_weights(samples // BLOCK), persistent=False)
+        self.register_buffer("place", torch.arange(samples, dtype=torch.float32), persistent=False)
 
     def forward(self, audio: Tensor, level: Tensor) -> Tensor:
         rows, _, channels, _ = audio.shape
@@ -98,10 +110,13 @@ class Declipping(nn.Module):
         away = distance / length
         towards = 1.0 - away
         ahead, behind = (towards * towards * (value * (1.0 + 2.0 * away) + slope * distance) / near).split(1)
-        here = x[..., MARGIN:-MARGIN]
+        here = x[..., MARGIN_BEFORE:-MARGIN]
         rise = ((ahead + behind - here) * here).clamp(0.0, MOST_RISE)
-        told = torch.minimum(length - SHORTEST_CUT, LONGEST_CUT + EDGE - length).clamp(0.0, EDGE) / (EDGE * DOUBT)
-        missing: Tensor = cut[..., MARGIN:-MARGIN] * told * (rise * (DOUBT - rise)) * here
+        # What began in the hop before, and whose end that has not heard: by how many samples in both.
+        unheard = torch.minimum(before - self.place, after + (self.place - (WAITED_FOR - 1.0)))
+        enough = torch.minimum(length - SHORTEST_CUT, LONGEST_CUT + EDGE - torch.maximum(length, LONGEST_CUT + unheard))
+        told = enough.clamp(0.0, EDGE) / (EDGE * DOUBT)
+        missing: Tensor = cut[..., MARGIN_BEFORE:-MARGIN] * told * (rise * (DOUBT - rise)) * here
         return missing.reshape(rows, 1, channels, -1) * level
 
     @staticmethod
@@ -124,6 +139,6 @@ class Declipping(nn.Module):
         blocks = told.reshape(2, -1, BLOCK)
         ends = torch.bmm(blocks, self.in_block).reshape(2, signals, -1)
         of_others = torch.bmm(ends, self.of_blocks).reshape(2, -1, 1)
-        own = told[..., LONGEST_CUT:-LONGEST_CUT].reshape(2, -1, BLOCK)
+        own = told[..., LONGEST_CUT:-WAITED_FOR].reshape(2, -1, BLOCK)
         sums = torch.bmm(torch.cat([own, of_others], dim=2), self.of_own)
         return sums.reshape(*told.shape[:3], -1)

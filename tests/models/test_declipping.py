@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator, copy_shifts
-from models.generators.declipping import LONGEST_CUT, MARGIN, MOST_RISE, Declipping
+from models.generators.declipping import BLOCK, LONGEST_CUT, MARGIN, MARGIN_BEFORE, MOST_RISE, WAITED_FOR, Declipping
 
 RATE = 48000
 SAMPLES = 4096
+SEEN = MARGIN_BEFORE + SAMPLES + MARGIN
 
 
 def partials(*hertz: float) -> Tensor:
     """Sines of one amplitude each with some phase, [1, 1, 1, samples with margins], the loudest sample at 0.8."""
-    seconds = torch.arange(SAMPLES + 2 * MARGIN, dtype=torch.float64) / RATE
+    seconds = torch.arange(SEEN, dtype=torch.float64) / RATE
     wave = sum((torch.sin(2 * math.pi * f * seconds + k) for k, f in enumerate(hertz)), torch.zeros(()))
     return (0.8 * wave / wave.abs().amax()).float().reshape(1, 1, 1, -1)
 
@@ -27,7 +28,7 @@ def loudest(audio: Tensor) -> Tensor:
 
 
 def inner(audio: Tensor) -> Tensor:
-    return audio[..., MARGIN:-MARGIN]
+    return audio[..., MARGIN_BEFORE:-MARGIN]
 
 
 def ratio_db(signal: Tensor, error: Tensor) -> float:
@@ -61,7 +62,7 @@ def test_drawn_peaks_leave_no_corners() -> None:
 
 def test_whole_sound_stays() -> None:
     torch.manual_seed(0)
-    noise = 0.1 * torch.randn(1, 1, 2, SAMPLES + 2 * MARGIN)
+    noise = 0.1 * torch.randn(1, 1, 2, SEEN)
     assert torch.equal(Declipping(SAMPLES)(noise, loudest(noise)), torch.zeros(1, 1, 2, SAMPLES))
     for wave in (partials(100.0), partials(700.0), partials(300.0, 610.0, 1370.0)):
         added = Declipping(SAMPLES)(wave, loudest(wave))
@@ -75,7 +76,7 @@ def test_what_stays_below_the_level_is_no_cut() -> None:
 
 @pytest.mark.parametrize("silence", [0.0, 1e-30, 1e-5])
 def test_silence_stays(silence: float) -> None:
-    still = torch.full((1, 1, 1, SAMPLES + 2 * MARGIN), silence)
+    still = torch.full((1, 1, 1, SEEN), silence)
     assert not Declipping(SAMPLES)(still, loudest(still)).any()
 
 
@@ -83,16 +84,44 @@ def test_silence_stays(silence: float) -> None:
 def test_a_cut_that_is_too_long_stays_as_it_is(cut: int) -> None:
     ramp = torch.linspace(-1.0, 0.0, 50)[:-1]
     top = torch.cat([ramp, torch.zeros(cut), ramp.flip(0)])
-    x = torch.zeros(1, 1, 1, SAMPLES + 2 * MARGIN)
+    x = torch.zeros(1, 1, 1, SEEN)
     x[..., 1000 : 1000 + len(top)] = 0.5 * (1.0 + top)
     added = Declipping(SAMPLES)(x, loudest(x))
     assert bool(added.any()) == (cut < LONGEST_CUT)
     assert torch.isfinite(added).all()
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("cut", [WAITED_FOR - 20, WAITED_FOR + 20, LONGEST_CUT - 2])
+def test_a_peak_is_drawn_on_both_sides_of_the_end_of_a_hop_or_on_neither(cut: int) -> None:
+    """Where its end has not been heard in the hop that it begins in, the next hop must not draw half a peak."""
+    ramp = torch.linspace(-1.0, 0.0, 50)[:-1]
+    top = 0.5 * (1.0 + torch.cat([ramp, torch.zeros(cut), ramp.flip(0)]))
+    samples = 1024
+    declipping, seen = Declipping(samples), MARGIN_BEFORE + samples + MARGIN
+    level = torch.full((1, 1, 1, 1), 0.5)
+    found = set()
+    for early in range(-10, cut + 10):  # how many of its samples lie in the first hop
+        x = torch.zeros(1, 1, 1, MARGIN_BEFORE + 2 * samples + MARGIN)
+        begin = MARGIN_BEFORE + samples - early - len(ramp)
+        x[..., begin : begin + len(top)] = top
+        first, second = (declipping(x[..., hop : hop + seen], level) for hop in (0, samples))
+        # But for the samples beside the edges, which hardly rise.
+        drawn = torch.cat([first, second], dim=3)[..., samples - early + 4 : samples - early + cut - 4] > 0
+        assert drawn.all() or not drawn.any(), early
+        found.add(bool(drawn.all()))
+    assert found == ({True} if cut < WAITED_FOR else {True, False})
+
+
+@pytest.mark.parametrize("samples", [LONGEST_CUT - BLOCK, LONGEST_CUT + 1])
+def test_hops_that_it_cannot_hear_are_refused(samples: int) -> None:
+    with pytest.raises(ValueError, match=f"got hops of {samples} samples, wanted a multiple of {BLOCK}"):
+        Declipping(samples)
+
+
 def test_no_peak_rises_beyond_bounds() -> None:
     torch.manual_seed(1)
-    loud = torch.cumsum(torch.randn(4, 1, 2, SAMPLES + 2 * MARGIN), dim=3).clamp(-0.5, 0.5)
+    loud = torch.cumsum(torch.randn(4, 1, 2, SEEN), dim=3).clamp(-0.5, 0.5)
     added = Declipping(SAMPLES)(loud, loudest(loud))
     assert float(added.abs().max()) <= 0.5 * MOST_RISE * 1.0001
     assert (inner(loud) * added >= 0).all()
