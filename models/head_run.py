@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from models.checkpoint import load_band_split, save_generator
 from models.curve import append_row, means
 from models.generators.band_split import BandSplitGenerator
+from models.processes import prepare_process
 from models.run_arguments import Lessons, add_run_arguments
 from models.schedule import set_learning_rate
 from models.timed_run import CountingRun, run_for
@@ -95,8 +96,7 @@ def run_head(
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     parser.add_argument("--weights", type=Path, required=True, help="of the streaming generator to teach")
     given = parser.parse_args(arguments)
-    torch.manual_seed(given.seed)
-    torch.set_num_threads(given.threads)
+    prepare_process(given.seed, given.threads)
     generator, facts = load_band_split(given.weights)
     run = make_run(given.out, generator, given.learning_rate, given.minutes)
     lessons = Lessons.find(given, degradations, None)

@@ -18,6 +18,7 @@ from models.autoencoder import Autoencoder, restore_autoencoder, save_autoencode
 from models.curve import append_row, means
 from models.data.dataset import Batch
 from models.generators.unet import UNetConfig, layer_sizes
+from models.processes import prepare_process
 from models.reconstruction import waveform_distance
 from models.run_arguments import Lessons, add_run_arguments
 from models.schedule import set_learning_rate
@@ -83,8 +84,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = parse(arguments)
-    torch.manual_seed(given.seed)
-    torch.set_num_threads(given.threads)
+    prepare_process(given.seed, given.threads)
     channels, filters = layer_sizes(given.depth, given.width)
     config = UNetConfig(sample_rate=given.sample_rate, channels=channels, filters=filters, dropout=0.0)
     run = IdentityRun(given.out, Autoencoder(config), given.learning_rate, given.minutes)

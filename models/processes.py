@@ -15,6 +15,8 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from models.memory import keep_freed_memory
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -51,6 +53,14 @@ class Processes:
 
 
 ALONE = Processes()
+
+
+def prepare_process(seed: int, threads: int) -> None:
+    """What every training command begins with: random numbers from `seed`, so many processor threads, and memory that
+    stays."""
+    torch.manual_seed(seed)
+    torch.set_num_threads(threads)
+    keep_freed_memory()
 
 
 @contextmanager

@@ -14,8 +14,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from models.adversarial import AdversarialWeights
 from models.checkpoint import Generator, load_generator
 from models.collaborative import shaping_step
@@ -28,6 +26,7 @@ from models.discriminators.stored import (
     save_discriminator,
 )
 from models.opponent import DISCRIMINATOR_NAME, discriminator_optimizer
+from models.processes import prepare_process
 from models.refining import Refiner, add_refinement_options, load_refiner, refine_batch
 from models.restoring import as_trained, restored_at
 from models.run_arguments import Lessons, add_degradations, add_run_arguments
@@ -110,8 +109,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = parse(arguments)
-    torch.manual_seed(given.seed)
-    torch.set_num_threads(given.threads)
+    prepare_process(given.seed, given.threads)
     generator, trained = load_generator(given.generator)
     generator.requires_grad_(False)
     _, config, facts = load_discriminator(given.discriminator)

@@ -29,8 +29,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from models.adversarial import ADVERSARIAL_KINDS, AdversarialWeights
 from models.autoencoder import BottleneckLoss, load_autoencoder
 from models.checkpoint import BAND_SPLIT, GENERATORS, UNET, Generator, load_generator
@@ -50,7 +48,7 @@ from models.generators.resizing import resized
 from models.generators.unet import UNet, UNetConfig, layer_sizes
 from models.opponent import Opponent
 from models.precision import PRECISIONS
-from models.processes import Processes, joined_processes
+from models.processes import Processes, joined_processes, prepare_process
 from models.reconstruction import WAVEFORM_KINDS, ReconstructionWeights
 from models.refining import add_refinement_options, load_refiner
 from models.restoring import restored_at
@@ -320,8 +318,7 @@ def train(given: argparse.Namespace, processes: Processes) -> None:
         adversarial=opponent_weights(given),
         precision=given.precision,
     )
-    torch.manual_seed(options.seed + processes.rank)
-    torch.set_num_threads(given.threads)
+    prepare_process(options.seed + processes.rank, given.threads)
     out: Path = given.out
     generator = initial_generator(generator_config(given), given.initial_weights)
     opponent = None
