@@ -31,7 +31,7 @@ from models.head_run import HeadRun, run_head
 from models.run_arguments import Lessons
 
 BEFORE_THE_COVER = "room -4..12 @0.3, noise any 0..30 @0.5"
-BEHIND_IT = "noise any 10..40 @0.3, lowpass 3000..16000 @0.3, codec any 0..0.6 @0.12, bits 16 @0.5"
+BEHIND_IT = "noise any 10..40 @0.3, lowpass 3000..16000 @0.2, bits 16 @0.5"
 COVERED_SHARE = 0.5
 SHELF_DB = (-24.0, -8.0)
 # To colour what was not covered is worse than to leave what was.
