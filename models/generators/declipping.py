@@ -113,7 +113,7 @@ class Declipping(nn.Module):
         here = x[..., MARGIN_BEFORE:-MARGIN]
         rise = ((ahead + behind - here) * here).clamp(0.0, MOST_RISE)
         # What began in the hop before, and whose end that has not heard: by how many samples in both.
-        unheard = torch.minimum(before - self.place, after + (self.place - (WAITED_FOR - 1.0)))
+        unheard = torch.minimum(before - self.place, (after - (WAITED_FOR - 1.0)) + self.place)
         enough = torch.minimum(length - SHORTEST_CUT, LONGEST_CUT + EDGE - torch.maximum(length, LONGEST_CUT + unheard))
         told = enough.clamp(0.0, EDGE) / (EDGE * DOUBT)
         missing: Tensor = cut[..., MARGIN_BEFORE:-MARGIN] * told * (rise * (DOUBT - rise)) * here
