@@ -25,7 +25,6 @@ def generator() -> BandSplitGenerator:
             most_units=16,
             colour_hidden=8,
             room_hidden=4,
-            rooms_told=True,
             declipping=True,
             evening=True,
         )
