@@ -35,9 +35,8 @@ def band_split_halves(
         room, statistics, memories, lasts = generator.parted(generator.initial_states(len(degraded)))
         states = list(zip(memories, lasts, strict=True))
         observed, _ = generator.features(generator.logs(spectrum, len(degraded)), statistics)
-        falls, _ = generator.falls(observed, room)
-        in_room = generator.room(observed, falls)
-        x = generator.encoded(observed, falls)
+        in_room, _ = generator.room(observed, room)
+        x = generator.encoder(observed.features)
         for block, state in zip(generator.blocks[:layer], states, strict=False):
             x, *_ = block(x, *state)
 

@@ -15,10 +15,6 @@ from models.data.recordings import SAMPLE_RATE
 from models.generators.unet import UNet
 from models.generators.windows import overlap_add_windows
 
-# A gate opens on some dry music, too: bands that are told of rooms learn to leave that as it is. Where a quarter was
-# mistaken, they learnt to leave all but a little of a room as well.
-MISTAKEN_SHARE = 0.05
-
 
 def enhance_clips(generator: Generator, batch: Batch) -> Tensor:
     """Enhanced clips [batch, 1, samples]; a U-Net's windows overlap by half and are cross-faded."""
@@ -57,20 +53,9 @@ def cut_windows(batch: Batch, window: int) -> Batch:
     )
 
 
-def with_mistakes(in_room: Tensor) -> Tensor:
-    """What the gate of rooms might say of clips of which `in_room` [batch] is true: of those in no room, MISTAKEN_SHARE
-    are taken for one."""
-    return torch.maximum(in_room, (torch.rand_like(in_room) < MISTAKEN_SHARE).to(in_room.dtype))
-
-
 def as_trained(generator: Generator, batch: Batch) -> Batch:
-    """Clips as the generator learns them: cut into its windows, or whole; where bands are told of rooms, beside a gate
-    that errs."""
-    if isinstance(generator, UNet):
-        return cut_windows(batch, generator.config.window)
-    if generator.config.rooms_told and batch.in_room is not None:
-        return replace(batch, in_room=with_mistakes(batch.in_room))
-    return batch
+    """Clips as the generator learns them: whole, or cut into its windows."""
+    return cut_windows(batch, generator.config.window) if isinstance(generator, UNet) else batch
 
 
 def restored_at(generator: Generator) -> int | None:

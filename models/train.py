@@ -71,7 +71,6 @@ SIZES: dict[str, dict[str, Any]] = {
         "most_units": BandSplitConfig.most_units,
         "colour_hidden": BandSplitConfig.colour_hidden,
         "room_hidden": BandSplitConfig.room_hidden,
-        "rooms_told": BandSplitConfig.rooms_told,
         "declipping": BandSplitConfig.declipping,
         "evening": BandSplitConfig.evening,
         "empty_db": BandSplitConfig.empty_db,
@@ -209,9 +208,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help=f"units of the gate of rooms, 0 for none; default: {_default('room_hidden')}",
     )
     streaming.add_argument(
-        "--rooms-told", action="store_true", default=None, help="let bands hear what the gate of rooms hears"
-    )
-    streaming.add_argument(
         "--declipping", action="store_true", default=None, help="draw peaks again that a converter cut off"
     )
     streaming.add_argument(
@@ -264,7 +260,6 @@ def generator_config(given: argparse.Namespace) -> BandSplitConfig | UNetConfig:
             most_units=given.most_units,
             colour_hidden=given.colour_hidden,
             room_hidden=given.room_hidden,
-            rooms_told=given.rooms_told,
             declipping=given.declipping,
             evening=given.evening,
             empty_db=given.empty_db,

@@ -38,7 +38,7 @@ from models.generators.features import (
 )
 from models.generators.framing import analysis, synthesis, tapered
 from models.generators.recurrence import delayed, gated_recurrence, latest
-from models.generators.room_gate import KINDS, RoomGate
+from models.generators.room_gate import RoomGate
 
 SHORTEST_MEMORY_SECONDS = 0.02
 LONGEST_MEMORY_SECONDS = 5.0
@@ -72,7 +72,6 @@ MASK_START_LOGIT = 0.0
 COPY_START_LOGIT = -3.0
 MASKS_PER_BIN = 2  # noise, reverberation
 LARGEST_EVENING = 2.0  # nepers by which a bin that is copied is raised or lowered
-FALL_SCALE = 4.0  # between recordings falls differ by a quarter neper, the features of a bin by one and more
 CONTROLS = 3  # denoise, dereverb, extend
 EXTEND = 2  # which of them
 COPY_HERTZ = (2000.0, 4000.0, 6000.0, 8000.0, 10000.0, 12000.0)
@@ -108,8 +107,7 @@ def copy_shifts(
 class BandSplitConfig:
     """Sizes of a BandSplitGenerator. Frames begin `hop_eighths` of a window apart, 4 to 7; `copy_shifts` as the
     function of that name gives them, `most_units` as `layout_for` takes it; a `colour_hidden` of 0 leaves colour as it
-    is, a `room_hidden` of 0 takes reverberation everywhere; with `rooms_told` the bands hear what the gate of rooms
-    hears, and can take as much as there is; `declipping` draws peaks that were cut off again; of the
+    is, a `room_hidden` of 0 takes reverberation everywhere; `declipping` draws peaks that were cut off again; of the
     blocks the last `time_blocks` mix over time alone; with `evening` what is copied is evened out or sharpened bin by
     bin; a bin is empty below `empty_db`."""
 
@@ -126,7 +124,6 @@ class BandSplitConfig:
     most_units: int = MOST_UNITS
     colour_hidden: int = 0
     room_hidden: int = 0
-    rooms_told: bool = False
     declipping: bool = False
     evening: bool = False
     empty_db: float = EMPTY_DB
@@ -137,8 +134,6 @@ class BandSplitConfig:
             raise ValueError(
                 f"frames begin {HALF_OVERLAP} to {EIGHTHS - 1} eighths of a window apart, got {self.hop_eighths}"
             )
-        if self.rooms_told and not self.room_hidden:
-            raise ValueError("rooms_told: got a room_hidden of 0, wanted a gate of rooms that hears them")
 
     @property
     def hop(self) -> int:
@@ -456,10 +451,6 @@ class BandSplitGenerator(nn.Module):
             else None
         )
         self.room_gate = RoomGate(layout, config.room_hidden, frames_per_second) if config.room_hidden else None
-        # At the start nothing is made of what is told.
-        self.room_context = (
-            nn.Parameter(torch.zeros(layout.bands, KINDS, config.channels)) if config.rooms_told else None
-        )
 
     @property
     def margin(self) -> int:
@@ -494,10 +485,9 @@ class BandSplitGenerator(nn.Module):
         `forward` takes it, [1, frames, 1]."""
         room, statistics, memories, lasts = self.parted(states)
         observed, statistics = self.features(logs, statistics)
-        falls, room = self.falls(observed, room, in_room)
         if in_room is None:
-            in_room = self.room(observed, falls)
-        x = self.encoded(observed, falls)
+            in_room, room = self.room(observed, room)
+        x = self.encoder(observed.features)
         next_memories, next_lasts = [], []
         for block, memory, last in zip(self.blocks, memories, lasts, strict=True):
             x, memory, last = block(x, memory, last)
@@ -505,30 +495,13 @@ class BandSplitGenerator(nn.Module):
             next_lasts.append(last)
         return self.decide(x, observed, in_room), [*room, *statistics, *next_memories, *next_lasts]
 
-    def falls(
-        self, observed: Observations, state: list[Tensor], in_room: Tensor | None = None
-    ) -> tuple[Tensor | None, list[Tensor]]:
-        """How fast each band falls, as `RoomGate.falls` gives it, and the state after it; None where nothing asks for
-        it: no gate, or one whose guess is given, `in_room` as `forward` takes it, and bands that are not told."""
-        if self.room_gate is None or (in_room is not None and self.room_context is None):
+    def room(self, observed: Observations, state: list[Tensor]) -> tuple[Tensor | None, list[Tensor]]:
+        """The gate [1, frames, 1] of what is taken as reverberation, None where it is always open, and its state. Shut
+        until there is enough to go by: at first everything falls slowly, as in a room."""
+        if self.room_gate is None:
             return None, state
-        return self.room_gate.falls(observed.heights, state, self.band_means)
-
-    def room(self, observed: Observations, falls: Tensor | None) -> Tensor | None:
-        """The gate [1, frames, 1] of what is taken as reverberation, None where it is always open. Shut until there is
-        enough to go by: at first everything falls slowly, as in a room."""
-        if self.room_gate is None or falls is None:
-            return None
-        gate: Tensor = self.room_gate(falls)
-        return observed.settled.flatten(1, 2) * gate
-
-    def encoded(self, observed: Observations, falls: Tensor | None) -> Tensor:
-        """What the blocks are given of each band, [bands * frames, channels]."""
-        x: Tensor = self.encoder(observed.features)
-        if self.room_context is None or falls is None:
-            return x
-        by_band = swapped(swapped(falls).reshape(falls.shape[1], -1, KINDS))
-        return x + torch.bmm(by_band, self.room_context * FALL_SCALE).flatten(0, 1)
+        gate, state = self.room_gate(observed.heights, state, self.band_means)
+        return observed.settled.flatten(1, 2) * gate, state
 
     def decide(self, x: Tensor, observed: Observations, in_room: Tensor | None) -> Gains:
         """Gains by what the blocks made of the bands, x [bands * frames, channels], by what each bin shows, and by

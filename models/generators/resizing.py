@@ -25,7 +25,6 @@ MAY_DIFFER = (
     "blocks",
     "time_blocks",
     "most_units",
-    "rooms_told",
     "declipping",
     "evening",
     "empty_db",
@@ -58,9 +57,9 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
     """A generator of `config` that starts from the weights of another, whose window is a power of two times as long.
 
     Raises ValueError where the configurations differ in more than the window, the hop and what they make of copies'
-    shifts, the number of blocks, how many bins share weights, what is empty, whether bands are told of rooms, it draws
-    peaks again and evens out what is copied, hidden units that only the new one has, and a colouring or a gate of rooms
-    that only it has (a gate is to be taught anew at another window or hop).
+    shifts, the number of blocks, how many bins share weights, what is empty, whether it draws peaks again and evens out
+    what is copied, hidden units that only the new one has, and a colouring or a gate of rooms that only it has (a gate
+    is to be taught anew at another window or hop).
     """
     old = generator.config
     heads = {name: getattr(old, name) or getattr(config, name) for name in MAY_BE_NEW}

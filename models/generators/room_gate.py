@@ -77,7 +77,8 @@ class RoomGate(nn.Module):
         hidden = functional.silu(self.widen @ falls + self.widen_bias)
         return self.narrow @ hidden + self.narrow_bias
 
-    def forward(self, falls: Tensor) -> Tensor:
-        """The gate [1, frames, 1], by `falls`."""
+    def forward(self, heights: Tensor, state: list[Tensor], band_means: BandMeans) -> tuple[Tensor, list[Tensor]]:
+        """The gate [1, frames, 1], and the next state."""
+        falls, state = self.falls(heights, state, band_means)
         share = torch.sigmoid(self.estimate(falls))
-        return share_of(share - ROOM_DEAD_ZONE, ROOM_CERTAIN - ROOM_DEAD_ZONE).unsqueeze(2)
+        return share_of(share - ROOM_DEAD_ZONE, ROOM_CERTAIN - ROOM_DEAD_ZONE).unsqueeze(2), state

@@ -60,7 +60,6 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
             most_units=16,
             colour_hidden=8,
             room_hidden=4,
-            rooms_told=True,
             declipping=True,
             evening=True,
         )

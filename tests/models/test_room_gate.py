@@ -17,7 +17,7 @@ from models.generators.band_split import BandSplitConfig, BandSplitGenerator, co
 from models.generators.room_gate import KINDS, ROOM_CERTAIN, ROOM_DEAD_ZONE
 from models.head_run import DONE_COLUMNS
 from models.learn_room import RoomRun, main
-from models.restoring import MISTAKEN_SHARE, as_trained, inputs
+from models.restoring import inputs
 from tests.support.teaching import taught
 
 CONFIG = BandSplitConfig(
@@ -82,8 +82,7 @@ def test_the_gate_learns_and_nothing_else_does(generator: BandSplitGenerator, tm
 def gate(generator: BandSplitGenerator, audio: Tensor) -> Tensor:
     """The gate [frames, clips] over the last second."""
     observed, states = generator.observed(audio)
-    falls, _ = generator.falls(observed, states.room)
-    opening = generator.room(observed, falls)
+    opening, _ = generator.room(observed, states.room)
     assert opening is not None
     return opening.reshape(-1, len(audio))[-RATE // CONFIG.hop : -1]
 
@@ -117,43 +116,6 @@ def test_training_knows_where_there_is_a_room(generator: BandSplitGenerator) -> 
     assert inputs(generator, batch)[2] is batch.in_room
     assert len(inputs(BandSplitGenerator(replace(CONFIG, room_hidden=0)), batch)) == 2
     assert len(inputs(generator, replace(batch, in_room=None))) == 2
-
-
-@torch.no_grad()
-def test_what_bands_are_told_of_rooms_begins_as_nothing_and_then_counts() -> None:
-    torch.manual_seed(0)
-    told_rooms = BandSplitGenerator(replace(CONFIG, rooms_told=True)).eval()
-    untold = BandSplitGenerator(CONFIG).eval()
-    untold.load_state_dict(told_rooms.state_dict(), strict=False)
-    for generator in (told_rooms, untold):
-        generator.decoder.bias[0] = 0.5  # some noise is found everywhere
-    audio, controls, dry = beats(0.3, 2, 5), torch.ones(2, 3), torch.zeros(2)
-    torch.testing.assert_close(told_rooms(audio, controls), untold(audio, controls))
-    torch.testing.assert_close(told_rooms(audio, controls, dry), untold(audio, controls, dry))
-    assert told_rooms.room_context is not None
-    told_rooms.room_context.normal_()
-    changed = [told_rooms(audio, controls, *given) - untold(audio, controls, *given) for given in ((), (dry,))]
-    assert all(change.abs().max() > 1e-3 for change in changed)
-
-
-def test_bands_that_nothing_hears_rooms_for_are_refused() -> None:
-    with pytest.raises(ValueError, match="rooms_told: got a room_hidden of 0, wanted a gate of rooms"):
-        replace(CONFIG, room_hidden=0, rooms_told=True)
-
-
-def test_in_training_the_gate_of_those_that_are_told_errs_on_a_few_dry_clips() -> None:
-    torch.manual_seed(0)
-    count = 4000
-    batch = told(torch.zeros(count, 1, 1), 0.0)
-    assert as_trained(BandSplitGenerator(CONFIG), batch) is batch
-    heard = as_trained(BandSplitGenerator(replace(CONFIG, rooms_told=True)), batch).in_room
-    assert heard is not None
-    assert set(heard.tolist()) == {0.0, 1.0}
-    assert abs(float(heard.mean()) - MISTAKEN_SHARE) < 0.01
-    in_rooms = told(torch.zeros(count, 1, 1), 1.0)
-    kept = as_trained(BandSplitGenerator(replace(CONFIG, rooms_told=True)), in_rooms).in_room
-    assert kept is not None
-    assert kept.all()
 
 
 def test_a_generator_without_a_gate_is_refused(tmp_path: Path) -> None:
