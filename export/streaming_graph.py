@@ -11,7 +11,7 @@ from export.factored_dft import FactoredDft, FactoredInverseDft
 from export.hop_graph import HopGraph
 from models.generators.axes import swapped
 from models.generators.band_split import EXTEND, BandSplitGenerator
-from models.generators.declipping import MARGIN, MARGIN_BEFORE
+from models.generators.declipping import MARGIN, MARGIN_BEFORE, MARGINS
 
 FEATURES = "generator.features"
 STATISTICS = (FEATURES, "generator.room_gate")
@@ -37,7 +37,7 @@ class StreamingGraph(HopGraph):
     def __init__(self, generator: BandSplitGenerator, channels: int) -> None:
         config = generator.config
         overlaps = (1, 1, channels, config.overlap)
-        mending = [] if generator.declipping is None else [(1, 1, channels, MARGIN_BEFORE + MARGIN), (1, 1, 1, 1)]
+        mending = [] if generator.declipping is None else [(1, 1, channels, MARGINS), (1, 1, 1, 1)]
         shapes = [overlaps, overlaps, *mending, *generator.state_shapes()]
         latency = config.overlap + generator.margin
         super().__init__(generator, channels, config.sample_rate, config.hop, latency, shapes)
@@ -78,4 +78,4 @@ class StreamingGraph(HopGraph):
         level = torch.maximum(level, audio.abs().amax(dim=(2, 3), keepdim=True))
         missing = self.generator.declipping(heard, level)
         mended = heard[..., MARGIN_BEFORE:-MARGIN] + controls[EXTEND:] * missing
-        return mended, [heard[..., -(MARGIN_BEFORE + MARGIN) :], level]
+        return mended, [heard[..., -MARGINS:], level]

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from models.generators.axes import across, each, joined, repeated, swapped
 from models.generators.bands import MOST_UNITS, BandLayout, BandMeans, layout_for
-from models.generators.declipping import MARGIN, MARGIN_BEFORE, Declipping
+from models.generators.declipping import MARGIN, MARGINS, Declipping
 from models.generators.features import (
     EMPTY_DB,
     FEATURES_PER_BIN,
@@ -604,11 +604,10 @@ class BandSplitGenerator(nn.Module):
             return audio
         late = functional.pad(audio, (MARGIN, 0))
         hops, hop = self.hops(late), self.config.hop
-        seen = MARGIN_BEFORE + MARGIN
-        padded = functional.pad(audio, (seen, hops * hop - audio.shape[-1]))
+        padded = functional.pad(audio, (MARGINS, hops * hop - audio.shape[-1]))
         # A hop at a time, as each has its own level: [batch * hops, 1, channels, hop and margins]
-        rows = padded.unfold(-1, hop + seen, hop).permute(0, 2, 1, 3).flatten(0, 1).unsqueeze(1)
-        loudest = padded[..., seen:].abs().unflatten(-1, (hops, hop)).amax(dim=(1, 3)).cummax(dim=1).values
+        rows = padded.unfold(-1, hop + MARGINS, hop).permute(0, 2, 1, 3).flatten(0, 1).unsqueeze(1)
+        loudest = padded[..., MARGINS:].abs().unflatten(-1, (hops, hop)).amax(dim=(1, 3)).cummax(dim=1).values
         levels = loudest.reshape(-1, 1, 1, 1)
         cut = self.declipping.may_be_cut(rows, levels)
         missing = rows.new_zeros(len(rows), 1, rows.shape[2], hop)

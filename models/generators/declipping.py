@@ -34,6 +34,7 @@ WAITED_FOR = 192  # samples beyond a hop up to which the ends of its cuts are he
 # Of samples seen before and after those that are mended: a slope takes one more.
 MARGIN_BEFORE = LONGEST_CUT + 1
 MARGIN = WAITED_FOR + 1
+MARGINS = MARGIN_BEFORE + MARGIN
 SHORTEST_CUT = 2.0  # samples from edge to edge around a single loudest sample, which is no cut
 # Of the level: from the first share on a sample counts as cut off a little, from the second on wholly.
 CUT_SHARES = (0.995, 0.998)
