@@ -8,7 +8,15 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.findall(r'^__version__ = "(.+)"$', (ROOT / "sdk/studiomic/version.py").read_text(), re.MULTILINE)[0]
 
-TRAIN = ["torch==2.13.0", "safetensors>=0.5", "scipy>=1.13", "soxr>=0.5", "pyroomacoustics>=0.8", "tqdm>=4.66"]
+TRAIN = [
+    "torch==2.13.0",
+    "safetensors>=0.5",
+    "scipy>=1.13",
+    "soxr>=0.5",
+    "pyroomacoustics>=0.8",
+    "mido>=1.3",
+    "tqdm>=4.66",
+]
 # Ranges are calibrated on music degraded as in training.
 EXPORT = [
     *TRAIN,

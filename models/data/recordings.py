@@ -30,6 +30,7 @@ PERMISSIVE = (
     "CC0-1.0",
     "CC-BY-3.0",
     "CC-BY-4.0",
+    "MIT",
     "BSD-3-Clause",
     "Apache-2.0",
     "LicenseRef-Public-Domain",
