@@ -11,9 +11,7 @@ On Debian: apt-get install fluidsynth fluid-soundfont-gm (the sound font: /usr/s
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from scipy.signal import butter, fftconvolve, firwin, sosfilt
 from benchmarks.noise import add_noise, pink_noise, white_noise
 from benchmarks.scenario_folder import RATE
 from benchmarks.score import midi_file
+from models.data.sound_font import played
 from studiomic.errors import AudioReadError
 from studiomic.extras import require
 
@@ -36,8 +35,6 @@ HIGHEST_PEAK = 0.5
 SECONDS = 11.5
 """Four bars of 2.5 s, and the last chord."""
 FADE_SECONDS = 0.7
-SYNTHESISER_GAIN = 0.4
-"""Low enough that the loudest chord stays below full scale."""
 
 ROOM_METRES = (4.2, 3.4, 2.6)
 SOURCE_METRES = (1.1, 1.3, 1.2)
@@ -67,21 +64,11 @@ def render(sound_font: Path) -> NDArray[np.float64]:
 
     Raises AudioReadError where fluidsynth cannot be run or finds no sound font.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        score, played = Path(folder, "score.mid"), Path(folder, "played.wav")
-        score.write_bytes(midi_file())
-        command = ["fluidsynth", "-n", "-i", "-q", "-R", "0", "-C", "0", "-g", str(SYNTHESISER_GAIN), "-r", str(RATE)]
-        command += ["-T", "wav", "-O", "float", "-F", str(played), str(sound_font), str(score)]
-        if not sound_font.is_file():
-            raise AudioReadError(f"{sound_font} is missing, but a sound font (.sf2) was wanted: pass --sound-font.")
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True)
-        except FileNotFoundError as error:
-            raise AudioReadError("The command fluidsynth is missing: install the package fluidsynth.") from error
-        except subprocess.CalledProcessError as error:
-            raise AudioReadError(f"fluidsynth failed with {error.returncode}: {error.stderr.strip()}") from error
-        samples, _ = soundfile.read(played, dtype="float64", always_2d=True)
-    mono = samples.mean(axis=1)[: int(SECONDS * RATE)]
+    try:
+        samples = played(midi_file(), sound_font)
+    except ValueError as error:
+        raise AudioReadError(str(error)) from error
+    mono = samples[: int(SECONDS * RATE)]
     fade = int(FADE_SECONDS * RATE)
     mono[-fade:] *= np.cos(np.linspace(0, np.pi / 2, fade)) ** 2
     mono *= 10 ** (LEVEL_DB / 20) / np.std(mono)

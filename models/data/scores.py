@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-import subprocess
-import tempfile
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from models.data.recordings import SAMPLE_RATE
+from models.data.sound_font import played
 
 TICKS_PER_BEAT = 480
 BEATS_PER_BAR = 4
@@ -54,7 +54,6 @@ VOLUMES = (60, 120)
 VOLUME, MODULATION = 7, 1  # MIDI controllers
 LARGEST_MODULATION = 60
 MODULATED_SHARE = 0.5
-SYNTHESISER_GAIN = 0.5
 PEAK = 0.5
 SILENT = 1e-4
 
@@ -141,43 +140,16 @@ def _track(notes: Sequence[Note], channel: int, program: int, random: np.random.
     return track
 
 
-def played(score: mido.MidiFile, sound_font: Path) -> NDArray[np.float32]:
-    """A score as fluidsynth plays it, mono at 48 kHz, dry, its peak at PEAK: [samples].
-
-    Raises ValueError where the sound font or fluidsynth is missing, or gives nothing.
-    """
-    if not sound_font.is_file():
-        raise ValueError(f"{sound_font} is missing, but a sound font (.sf2) was wanted")
-    with tempfile.TemporaryDirectory() as folder:
-        written, audio = Path(folder, "score.mid"), Path(folder, "played.wav")
-        score.save(written)
-        command = [
-            "fluidsynth",
-            "-n",
-            "-i",
-            "-q",
-            "-R",
-            "0",
-            "-C",
-            "0",
-            "-g",
-            str(SYNTHESISER_GAIN),
-            "-r",
-            str(SAMPLE_RATE),
-        ]
-        command += ["-T", "wav", "-O", "float", "-F", str(audio), str(sound_font), str(written)]
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True)
-        except FileNotFoundError as error:
-            raise ValueError("the command fluidsynth is missing: install the package fluidsynth") from error
-        except subprocess.CalledProcessError as error:
-            raise ValueError(f"fluidsynth failed with {error.returncode}: {error.stderr.strip()}") from error
-        samples, _ = soundfile.read(audio, dtype="float32", always_2d=True)
-    mono = samples.mean(axis=1)
-    peak = float(np.max(np.abs(mono), initial=0.0))
+def piece(score: mido.MidiFile, sound_font: Path) -> NDArray[np.float64]:
+    """A score as the sound font plays it, its peak at PEAK: [samples]. Raises ValueError where nothing is heard, and as
+    `played` does."""
+    written = io.BytesIO()
+    score.save(file=written)
+    samples = played(written.getvalue(), sound_font)
+    peak = float(np.max(np.abs(samples), initial=0.0))
     if peak < SILENT:
         raise ValueError(f"{sound_font} gave silence (a peak of {peak:g}), wanted music")
-    return np.asarray(mono * np.float32(PEAK / peak))
+    return samples * (PEAK / peak)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -201,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         for index in tqdm(range(given.pieces), unit="piece"):
             name = f"music/train/score_{given.seed}_{index:04d}.flac"
-            samples = played(random_score(given.seconds, np.random.default_rng([given.seed, index])), given.sound_font)
+            samples = piece(random_score(given.seconds, np.random.default_rng([given.seed, index])), given.sound_font)
             (given.out / name).parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(given.out / name, samples, SAMPLE_RATE, subtype="PCM_16")
             rows.append(

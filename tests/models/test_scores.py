@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from models.data.recordings import find_recordings
-from models.data.scores import PEAK, PROGRAMS, SCALES, main, played, random_score
+from models.data.scores import PEAK, PROGRAMS, SCALES, main, piece, random_score
 
 PLAYER = """#!{python}
 import sys, numpy, soundfile
@@ -87,10 +87,10 @@ def test_pieces_are_written_as_training_reads_them(sound_font: Path, tmp_path: P
 def test_what_cannot_play_says_so(sound_font: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     score = random_score(2.0, np.random.default_rng(1))
     with pytest.raises(ValueError, match=r"none.sf2 is missing, but a sound font"):
-        played(score, tmp_path / "none.sf2")
+        piece(score, tmp_path / "none.sf2")
     install_player(tmp_path, 0.0)
     with pytest.raises(ValueError, match="gave silence"):
-        played(score, sound_font)
+        piece(score, sound_font)
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     with pytest.raises(ValueError, match="the command fluidsynth is missing"):
-        played(score, sound_font)
+        piece(score, sound_font)
