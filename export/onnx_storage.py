@@ -12,9 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from export.onnx_tidying import drop_unused_constants
-
-LEAST_ELEMENTS = 1024
-"""A smaller constant saves less than 2 kB, and a `Cast` of its own takes some of it."""
+from models.rounding import LEAST_ELEMENTS
 
 
 def stored_compactly(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from export.onnx_file import count_onnx_operators
-from export.onnx_storage import LEAST_ELEMENTS, stored_compactly
+from export.onnx_storage import stored_compactly
+from models.rounding import LEAST_ELEMENTS
 
 SIDE = 40
 """A square of so many rows is large enough to be stored in 16 bits."""
