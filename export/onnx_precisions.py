@@ -63,6 +63,7 @@ MATRIX_PARTS = (
     "generator.bin_mixing",
     "generator.band_means",
     "generator.colouring",
+    "generator.envelope",
     # not the gate of rooms: it decides near a threshold, where rounding is heard at once, and is small
 )
 """The modules whose matrices are weights; those of the DFT are none: their errors would be tones."""

@@ -71,6 +71,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "most_units": BandSplitConfig.most_units,
         "colour_hidden": BandSplitConfig.colour_hidden,
         "room_hidden": BandSplitConfig.room_hidden,
+        "envelope_hidden": BandSplitConfig.envelope_hidden,
         "declipping": BandSplitConfig.declipping,
         "evening": BandSplitConfig.evening,
         "empty_db": BandSplitConfig.empty_db,
@@ -208,6 +209,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help=f"units of the gate of rooms, 0 for none; default: {_default('room_hidden')}",
     )
     streaming.add_argument(
+        "--envelope-hidden",
+        type=int,
+        help=f"units of the envelope of missing highs, 0 for none; default: {_default('envelope_hidden')}",
+    )
+    streaming.add_argument(
         "--declipping", action="store_true", default=None, help="draw peaks again that a converter cut off"
     )
     streaming.add_argument(
@@ -260,6 +266,7 @@ def generator_config(given: argparse.Namespace) -> BandSplitConfig | UNetConfig:
             most_units=given.most_units,
             colour_hidden=given.colour_hidden,
             room_hidden=given.room_hidden,
+            envelope_hidden=given.envelope_hidden,
             declipping=given.declipping,
             evening=given.evening,
             empty_db=given.empty_db,

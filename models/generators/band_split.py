@@ -6,6 +6,7 @@ blocks mix over time (gated linear recurrence), across bands and across channels
     noise, reverberation  the shares of the bin that are noise and late reverberation (with what is kept they sum to 1)
     copies                gains on copies of the kept spectrum shifted upwards, which fill bins that have long been
     empty, and bins that noise has drowned
+    envelope              slow gains on copies, common to all bins of a band: lower ones where a recording is dull
     colour                a slow equaliser, common to all bins of a band, for microphones that are covered
 
 and the change to the spectrum is a sum of products with the controls: at controls 0, 0, 0 it is zero by structure.
@@ -26,6 +27,7 @@ from torch.nn import functional
 from models.generators.axes import across, each, joined, repeated, swapped
 from models.generators.bands import MOST_UNITS, BandLayout, BandMeans, layout_for
 from models.generators.declipping import MARGIN, MARGINS, Declipping
+from models.generators.envelope import Envelope
 from models.generators.features import (
     EMPTY_DB,
     FEATURES_PER_BIN,
@@ -107,7 +109,8 @@ def copy_shifts(
 class BandSplitConfig:
     """Sizes of a BandSplitGenerator. Frames begin `hop_eighths` of a window apart, 4 to 7; `copy_shifts` as the
     function of that name gives them, `most_units` as `layout_for` takes it; a `colour_hidden` of 0 leaves colour as it
-    is, a `room_hidden` of 0 takes reverberation everywhere; `declipping` draws peaks that were cut off again; of the
+    is, a `room_hidden` of 0 takes reverberation everywhere, an `envelope_hidden` of 0 leaves copies at the level that
+    blocks give them; `declipping` draws peaks that were cut off again; of the
     blocks the last `time_blocks` mix over time alone; with `evening` what is copied is evened out or sharpened bin by
     bin; a bin is empty below `empty_db`."""
 
@@ -124,6 +127,7 @@ class BandSplitConfig:
     most_units: int = MOST_UNITS
     colour_hidden: int = 0
     room_hidden: int = 0
+    envelope_hidden: int = 0
     declipping: bool = False
     evening: bool = False
     empty_db: float = EMPTY_DB
@@ -162,7 +166,8 @@ class States(NamedTuple):
 class Gains:
     """Per-bin gains: `masks` [2, frames, bins], what is taken as noise and as reverberation; `copies` [shifts, frames,
     bins], for bins that are `empty` or `drowned`, [1, frames, bins] from 0 to 1; `colour` [1, frames, cells], what an
-    equaliser adds of what is kept, or None for none; `evening` [1, frames, bins], gains on what is copied, or None."""
+    equaliser adds of what is kept, or None for none; `evening` [1, frames, bins], gains on what is copied, or None;
+    `envelope` [1, frames, cells], gains on copies in bins that are empty, or None."""
 
     masks: Tensor
     copies: Tensor
@@ -170,6 +175,7 @@ class Gains:
     drowned: Tensor
     colour: Tensor | None = None
     evening: Tensor | None = None
+    envelope: Tensor | None = None
 
 
 def mask_of(share: Tensor, training: bool) -> Tensor:
@@ -260,26 +266,28 @@ class BinMixing(nn.Module):
         self.out = nn.Parameter(torch.zeros(outputs, hidden))  # at the start bands alone decide
         self.register_buffer("band_of_cell", layout.band_of_cell, persistent=False)
 
-    def forward(self, features: Tensor, x: Tensor, colour: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Also brings `colour` [bands, frames] to the bands' cells, [1, frames, cells]: one product does for all."""
+    def forward(self, features: Tensor, x: Tensor, of_bands: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Also brings values `of_bands`, [bands, frames] each, to the bands' cells, [1, frames, cells]: one product
+        does for all."""
         context = torch.bmm(x.unflatten(0, (self.layout.bands, -1)), self.context) + self.bias
         frames, hidden = context.shape[1:]
-        told = context if colour is None else torch.cat([context, colour.unsqueeze(-1)], dim=-1)
+        told = torch.cat([context, *(values.unsqueeze(-1) for values in of_bands)], dim=-1) if of_bands else context
         of_cells = told.permute(1, 2, 0) @ self.band_of_cell
-        if colour is not None:
-            of_cells, colour = of_cells.split([hidden, 1], dim=1)
-            colour = swapped(colour)
+        values = []
+        if of_bands:
+            of_cells, *values = of_cells.split([hidden, *[1] * len(of_bands)], dim=1)
+            values = [swapped(value) for value in values]
         own = self.own.expand(frames, -1, -1)
         given = swapped(features.flatten(1, 2))
         if self.layout.cell == 1:
             mixed = functional.silu(torch.baddbmm(of_cells, own, given))
-            return swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed)), colour
+            return swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed)), values
         # Cells side by side while there are many units: what holds for a cell is then added to a row of cells at once,
         # where adding it to the few bins of one after the other would take as long as all the rest.
         of_bins = torch.bmm(own, across(given, of_cells.shape[-1])).unflatten(-1, (self.layout.cell, -1))
         mixed = functional.silu(of_bins + of_cells.unsqueeze(-2)).flatten(2)
         logits = torch.bmm(self.out.expand(frames, -1, -1), mixed)
-        return swapped(across(logits, self.layout.cell)), colour
+        return swapped(across(logits, self.layout.cell)), values
 
 
 class Colouring(nn.Module):
@@ -450,6 +458,7 @@ class BandSplitGenerator(nn.Module):
             if config.colour_hidden
             else None
         )
+        self.envelope = Envelope(layout.bands, config.envelope_hidden) if config.envelope_hidden else None
         self.room_gate = RoomGate(layout, config.room_hidden, frames_per_second) if config.room_hidden else None
 
     @property
@@ -508,7 +517,8 @@ class BandSplitGenerator(nn.Module):
         whether there is a room."""
         x = self.norm(x)
         masks, copies = self.decoder(x).split([MASKS_PER_BIN, len(self.config.copy_shifts)])
-        of_bins, colour = self.bin_mixing(observed.features, x, self.colour(observed))
+        heads = self.by_long_term(observed)
+        of_bins, values = self.bin_mixing(observed.features, x, list(heads.values()))
         evening = None
         if self.config.evening:
             of_bins, nepers = of_bins.split([MASKS_PER_BIN, 1])
@@ -523,15 +533,27 @@ class BandSplitGenerator(nn.Module):
         shares = exponentials / (1.0 + noise + reverberation)
         drowned = share_of(shares[:1] - DROWNED_SHARE, WHOLLY_DROWNED_SHARE - DROWNED_SHARE)
         copies = torch.relu(torch.sigmoid(copies) - COPY_DEAD_ZONE)
-        return Gains(mask_of(shares, self.training), copies, observed.empty.flatten(1, 2), drowned, colour, evening)
+        return Gains(
+            mask_of(shares, self.training),
+            copies,
+            observed.empty.flatten(1, 2),
+            drowned,
+            evening=evening,
+            **dict(zip(heads, values, strict=True)),
+        )
 
-    def colour(self, observed: Observations) -> Tensor | None:
-        """What the equaliser adds, [bands, frames], by each bin's long-term level."""
-        if self.colouring is None:
-            return None
+    def by_long_term(self, observed: Observations) -> dict[str, Tensor]:
+        """What follows from each bin's long-term level, as `Gains` names it: what the equaliser adds, and gains of the
+        envelope, [bands, frames] each, of those that there are."""
+        if self.colouring is None and self.envelope is None:
+            return {}
         levels = self.band_means(observed.long_term.reshape(-1, self.config.bins))
-        colour: Tensor = self.colouring(levels, observed.counted.reshape(1, -1))
-        return colour
+        found: dict[str, Tensor] = {}
+        if self.colouring is not None:
+            found["colour"] = self.colouring(levels, observed.counted.reshape(1, -1))
+        if self.envelope is not None:
+            found["envelope"] = self.envelope(levels)
+        return found
 
     def change(self, gains: Gains, spectrum: Tensor, controls: Tensor) -> Tensor:
         """What `gains` add to a scaled `spectrum` [2, channels, frames, bins] under `controls` [3, frames, 1]."""
@@ -546,7 +568,8 @@ class BandSplitGenerator(nn.Module):
         reach = max(self.config.copy_shifts, default=0)
         source = kept if gains.evening is None else gains.evening * kept
         padded = functional.pad(source, (reach, 0))
-        filled = LARGEST_COPY_GAIN * (denoise * gains.drowned + extend * gains.empty)
+        empty = extend * gains.empty if gains.envelope is None else self.of_bins(extend * gains.envelope, gains.empty)
+        filled = LARGEST_COPY_GAIN * (denoise * gains.drowned + empty)
         for gain, shift in zip(each(filled * gains.copies), self.config.copy_shifts, strict=True):
             change = change + gain * padded[..., reach - shift : reach - shift + self.config.bins]
         return change

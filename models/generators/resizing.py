@@ -29,7 +29,7 @@ MAY_DIFFER = (
     "evening",
     "empty_db",
 )
-MAY_BE_NEW = ("colour_hidden", "room_hidden")
+MAY_BE_NEW = ("colour_hidden", "room_hidden", "envelope_hidden")
 MAY_GROW = ("time_hidden", "band_hidden", "channel_hidden", "bin_hidden")
 # What gives hidden units back: zero for new ones, so that they change nothing at first.
 OUTPUTS = (
@@ -58,8 +58,8 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
 
     Raises ValueError where the configurations differ in more than the window, the hop and what they make of copies'
     shifts, the number of blocks, how many bins share weights, what is empty, whether it draws peaks again and evens out
-    what is copied, hidden units that only the new one has, and a colouring or a gate of rooms that only it has (a gate
-    is to be taught anew at another window or hop).
+    what is copied, hidden units that only the new one has, and a colouring, an envelope or a gate of rooms that only
+    it has (a gate is to be taught anew at another window or hop).
     """
     old = generator.config
     heads = {name: getattr(old, name) or getattr(config, name) for name in MAY_BE_NEW}

@@ -25,6 +25,7 @@ def generator() -> BandSplitGenerator:
             most_units=16,
             colour_hidden=8,
             room_hidden=4,
+            envelope_hidden=4,
             declipping=True,
             evening=True,
         )

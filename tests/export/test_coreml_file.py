@@ -60,6 +60,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
             most_units=16,
             colour_hidden=8,
             room_hidden=4,
+            envelope_hidden=4,
             declipping=True,
             evening=True,
         )

@@ -29,6 +29,7 @@ def test_the_parts_are_those_of_the_generator(converted: onnx.ModelProto) -> Non
         "decoder",
         "dft",
         "encoder",
+        "envelope",
         "inverse_dft",
     ]
     of_time = [f"generator.blocks.0.time.{matrix}" for matrix in ("candidate", "gate", "out", "update")]

@@ -30,6 +30,7 @@ from models.generators.band_split import (
     mask_of,
 )
 from models.generators.bands import BandGroup, BandLayout, layout_for
+from models.generators.envelope import LARGEST_CUT
 from models.generators.features import (
     EMPTY_DB,
     FEATURES_PER_BIN,
@@ -238,7 +239,8 @@ def test_a_bin_hears_its_own_features_and_its_band(widths: tuple[int, int]) -> N
         mixing.bias.normal_()
     context, features = torch.randn(layout.bands * 3, 6), torch.randn(FEATURES_PER_BIN, 3, 1, layout.bins)
     colour = torch.randn(layout.bands, 3)
-    found, of_cells = mixing(features, context, colour)
+    found, (of_cells, doubled) = mixing(features, context, [colour, 2.0 * colour])
+    assert torch.equal(doubled, 2.0 * of_cells)
     band_of_bin = torch.arange(layout.bands).repeat_interleave(torch.tensor([widths[0], widths[0], widths[1]]))
     for place, band in enumerate(band_of_bin.tolist()):
         told = context.unflatten(0, (layout.bands, 3))[band] @ mixing.context[band] + mixing.bias[band]
@@ -443,6 +445,36 @@ def test_an_equaliser_acts_on_whole_bands_if_its_gate_is_open_and_only_as_extens
         assert torch.equal(soon, audio[..., : early // 3]) == (share < 1.0)
         if share == 0:
             assert torch.equal(generator(audio, controls(1, 1, 1)), audio)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("window", "empty_db"), [(1024, -90.0), (4096, EMPTY_DB)])  # without cells, and with them
+def test_an_envelope_lowers_copies_in_empty_bands_and_nothing_else(window: int, empty_db: float) -> None:
+    shifts = copy_shifts(COPY_HERTZ, 48000, window)
+    config = BandSplitConfig(
+        window=window, channels=8, blocks=1, envelope_hidden=6, empty_db=empty_db, copy_shifts=shifts
+    )
+    generator = BandSplitGenerator(config).eval()
+    envelope = generator.envelope
+    assert envelope is not None
+    generator.decoder.bias[:2] = -20.0  # nothing is noise or reverberation
+    audio = 0.1 * torch.randn(1, 1, 48000)
+    spectrum = torch.fft.rfft(audio)
+    spectrum[..., 7000:] = 0.0
+    dull = torch.fft.irfft(spectrum, 48000)
+    hertz = torch.fft.rfftfreq(48000, 1 / 48000)
+
+    def added(nepers: float, extend: float = 1.0) -> torch.Tensor:
+        envelope.narrow_bias.fill_(nepers)
+        change: torch.Tensor = torch.fft.rfft(generator(dull, controls(1, 1, extend)) - dull)[0, 0].abs()
+        return change
+
+    as_they_are = added(0.0)
+    assert float(as_they_are[9000:12000].square().mean()) > 0
+    for nepers, gain in ((0.5, 0.0), (-0.5, -0.5), (-5.0, -LARGEST_CUT)):
+        torch.testing.assert_close(added(nepers), math.exp(gain) * as_they_are, atol=1e-3, rtol=1e-3)
+    assert float(as_they_are[hertz < 5000].max()) < 1e-3 * float(as_they_are.max())
+    assert not added(0.5, extend=0.0).any()
 
 
 @pytest.mark.parametrize("bins", [512, 1024, 2048])

@@ -80,14 +80,14 @@ def test_bins_that_now_share_weights_hear_as_much_of_what_they_share(trained: Ba
 
 @torch.no_grad()
 def test_fewer_blocks_are_the_first_ones_and_an_equaliser_begins_with_nothing(trained: BandSplitGenerator) -> None:
-    made = resized(trained, replace(CONFIG, blocks=1, colour_hidden=4)).eval()
+    made = resized(trained, replace(CONFIG, blocks=1, colour_hidden=4, envelope_hidden=3)).eval()
     assert len(made.blocks) == 1
     ours, theirs = made.blocks[0].state_dict(), trained.blocks[0].state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     observed, _ = made.observed(torch.randn(1, 1, 2 * 48000))
-    colour = made.colour(observed)
-    assert colour is not None
-    assert not colour.any()
+    found = made.by_long_term(observed)
+    assert not found["colour"].any()
+    assert torch.equal(found["envelope"], torch.ones_like(found["envelope"]))
     again = resized(made, replace(made.config, window=2048, copy_shifts=at_window(2048).copy_shifts))
     assert again.colouring is not None
     assert made.colouring is not None
