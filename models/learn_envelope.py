@@ -3,8 +3,8 @@
 
 It hears low-passed music, some of it noisy or in rooms, fills it with copies as W does, and notes how much quieter or
 louder these came out than what is missing, band by band, and the long-term spectrum beside it. From all notes so far
-the envelope learns the one from the other. All other weights of W stay as they are; where W has no envelope, it gets
-one. The run begins anew at each call.
+the envelope learns the one from the other; where it acts, it only lowers. All other weights of W stay as they are;
+where W has no envelope, it gets one. The run begins anew at each call.
 
 OUT/generator.safetensors   the weights with the envelope's       OUT/curve.csv   losses over time
 """
