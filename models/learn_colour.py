@@ -82,8 +82,7 @@ class ColourRun(HeadRun):
     def levels(self, audio: Tensor) -> Tensor:
         """Long-term levels [bands, batch, frames] of audio [batch, 1, samples], from when they are settled."""
         observed, _ = self.generator.observed(audio)
-        levels = self.generator.band_means(observed.long_term.reshape(-1, self.generator.config.bins))
-        return self.settled(levels, len(audio), SETTLED_SECONDS)
+        return self.settled(self.generator.long_term_levels(observed), len(audio), SETTLED_SECONDS)
 
     @torch.no_grad()
     def wanted(self, nepers: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ class EnvelopeRun(HeadRun):
         super().__init__(out, generator, self.envelope, learning_rate, planned)
         self.bare = copy.deepcopy(generator)
         self.bare.envelope = None
-        self.notes: list[Notes] = []
+        self.notes: Notes | None = None
         bins = torch.arange(generator.config.bins) * generator.config.sample_rate / generator.config.window
         shares = generator.band_means.shares.repeat_interleave(generator.layout.cell, dim=1)
         self.lowest = torch.stack([bins[share > 0].min() for share in shares])
@@ -85,22 +85,20 @@ class EnvelopeRun(HeadRun):
         """What the generator without an envelope makes of a batch under controls 1, 1, 1."""
         self.count(batch.degraded, self.generator.config.sample_rate)
         bare, clips = self.bare, len(batch.degraded)
-        target = batch.target
         observed, _ = bare.observed(batch.degraded)
-        levels = bare.band_means(observed.long_term.reshape(-1, bare.config.bins))
+        levels = bare.long_term_levels(observed)
         loudness = batch.degraded.square().mean(dim=(1, 2)).sqrt().clamp_min(MAGNITUDE_FLOOR)
         enhanced = bare(batch.degraded, torch.ones_like(batch.controls))
         found, wanted = (
-            self.band_levels(bare.logs(bare.analysed(audio), clips), loudness) for audio in (enhanced, target)
+            self.band_levels(bare.logs(bare.analysed(audio), clips), loudness) for audio in (enhanced, batch.target)
         )
         known = batch.cutoff_hz.unsqueeze(1) * (1.0 - EDGE_SHARE)
         missing = (self.lowest > batch.passband_hz.unsqueeze(1)) & (self.highest < known.clamp_max(HIGHEST_HERTZ))
         return Notes(self.settled(levels, clips, SETTLED_SECONDS)[..., -1].T, wanted - found, missing.float())
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Of notes drawn from all that were taken: the error's loss, what copies lacked, and what they lack now, the
-        mean size of each in dB."""
-        notes = Notes(*(torch.cat(parts) for parts in zip(*self.notes, strict=True)))
+    def losses(self, notes: Notes) -> dict[str, Tensor]:
+        """Of some of the notes, drawn: the error's loss, what copies lacked, and what they lack now, the mean size of
+        each in dB."""
         drawn = torch.randint(len(notes.levels), (NOTES_A_STEP,))
         levels, lacked, filled = (part[drawn].T for part in notes)
         told = self.envelope.estimate(levels + LEVEL_NOISE * torch.randn_like(levels))
@@ -111,9 +109,11 @@ class EnvelopeRun(HeadRun):
 
     def step(self, batch: Batch) -> dict[str, float]:
         """Take notes of a batch, and learn from all that there are."""
-        self.notes.append(self.noted(batch))
+        noted = self.noted(batch)
+        notes = noted if self.notes is None else Notes(*map(torch.cat, zip(self.notes, noted, strict=True)))
+        self.notes = notes
         for _ in range(FITS_A_STEP):
-            figures = super().step(batch)
+            figures = super().step(notes)
         return figures
 
 

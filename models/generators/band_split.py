@@ -110,9 +110,8 @@ class BandSplitConfig:
     """Sizes of a BandSplitGenerator. Frames begin `hop_eighths` of a window apart, 4 to 7; `copy_shifts` as the
     function of that name gives them, `most_units` as `layout_for` takes it; a `colour_hidden` of 0 leaves colour as it
     is, a `room_hidden` of 0 takes reverberation everywhere, an `envelope_hidden` of 0 leaves copies at the level that
-    blocks give them; `declipping` draws peaks that were cut off again; of the
-    blocks the last `time_blocks` mix over time alone; with `evening` what is copied is evened out or sharpened bin by
-    bin; a bin is empty below `empty_db`."""
+    blocks give them; `declipping` draws peaks that were cut off again; of the blocks the last `time_blocks` mix over
+    time alone; with `evening` what is copied is evened out or sharpened bin by bin; a bin is empty below `empty_db`."""
 
     sample_rate: int = 48000
     window: int = 2048
@@ -542,12 +541,17 @@ class BandSplitGenerator(nn.Module):
             **dict(zip(heads, values, strict=True)),
         )
 
+    def long_term_levels(self, observed: Observations) -> Tensor:
+        """Mean long-term levels of the bands in nepers above the recording's, [bands, frames]."""
+        levels: Tensor = self.band_means(observed.long_term.reshape(-1, self.config.bins))
+        return levels
+
     def by_long_term(self, observed: Observations) -> dict[str, Tensor]:
         """What follows from each bin's long-term level, as `Gains` names it: what the equaliser adds, and gains of the
         envelope, [bands, frames] each, of those that there are."""
         if self.colouring is None and self.envelope is None:
             return {}
-        levels = self.band_means(observed.long_term.reshape(-1, self.config.bins))
+        levels = self.long_term_levels(observed)
         found: dict[str, Tensor] = {}
         if self.colouring is not None:
             found["colour"] = self.colouring(levels, observed.counted.reshape(1, -1))

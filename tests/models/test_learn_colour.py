@@ -15,7 +15,7 @@ from models.generators.band_split import BandSplitConfig, BandSplitGenerator, co
 from models.generators.features import NEPERS_PER_DB
 from models.head_run import DONE_COLUMNS
 from models.learn_colour import ColourRun, CoveredMusic, collate_covers, main
-from tests.support.teaching import taught
+from tests.support.teaching import assert_only_learnt, taught
 
 CONFIG = BandSplitConfig(
     window=1024, channels=6, blocks=1, colour_hidden=16, copy_shifts=copy_shifts([4000.0], 48000, 1024)
@@ -82,11 +82,7 @@ def test_the_equaliser_learns_and_nothing_else_does(
         figures = run.step(batch)
     assert figures["gains_db"] < 2.0
     assert figures["gate"] < 0.2
-    for name, value in generator.state_dict().items():
-        if name.startswith("colouring"):
-            assert not torch.equal(value, before[name]), name
-        else:
-            assert torch.equal(value, before[name]), name
+    assert_only_learnt(generator, before, "colouring")
 
 
 def test_a_generator_without_an_equaliser_is_refused(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
+import torch
+from torch import Tensor
 
 from models.checkpoint import load_band_split, save_generator
 from models.generators.band_split import BandSplitGenerator
@@ -32,3 +34,9 @@ def taught(
     learnt, facts = load_band_split(out / WEIGHTS_NAME)
     with open(out / CURVE_NAME, newline="") as lines:
         return learnt, facts, list(csv.DictReader(lines))
+
+
+def assert_only_learnt(generator: BandSplitGenerator, before: Mapping[str, Tensor], part: str) -> None:
+    """Of the weights `before`, by name, all of `part` have changed, and no others."""
+    for name, value in generator.state_dict().items():
+        assert torch.equal(value, before[name]) == (not name.startswith(part)), name
