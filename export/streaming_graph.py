@@ -11,7 +11,7 @@ from export.factored_dft import FactoredDft, FactoredInverseDft
 from export.hop_graph import HopGraph
 from models.generators.axes import swapped
 from models.generators.band_split import EXTEND, BandSplitGenerator
-from models.generators.declipping import MARGIN, MARGIN_BEFORE, MARGINS
+from models.generators.declipping import MARGIN_BEFORE
 
 FEATURES = "generator.features"
 STATISTICS = (FEATURES, "generator.room_gate")
@@ -37,7 +37,8 @@ class StreamingGraph(HopGraph):
     def __init__(self, generator: BandSplitGenerator, channels: int) -> None:
         config = generator.config
         overlaps = (1, 1, channels, config.overlap)
-        mending = [] if generator.declipping is None else [(1, 1, channels, MARGINS), (1, 1, 1, 1)]
+        declipping = generator.declipping
+        mending = [] if declipping is None else [(1, 1, channels, declipping.margins), (1, 1, 1, 1)]
         shapes = [overlaps, overlaps, *mending, *generator.state_shapes()]
         latency = config.overlap + generator.margin
         super().__init__(generator, channels, config.sample_rate, config.hop, latency, shapes)
@@ -73,9 +74,10 @@ class StreamingGraph(HopGraph):
     def mended(self, audio: Tensor, before: Tensor, level: Tensor, controls: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The hop that ends a margin before `audio` does, with peaks that were cut off drawn again, and what to keep:
         the end of the input and its loudest sample."""
-        assert self.generator.declipping is not None
+        declipping = self.generator.declipping
+        assert declipping is not None
         heard = torch.cat([before, audio], dim=3)
         level = torch.maximum(level, audio.abs().amax(dim=(2, 3), keepdim=True))
-        missing = self.generator.declipping(heard, level)
-        mended = heard[..., MARGIN_BEFORE:-MARGIN] + controls[EXTEND:] * missing
-        return mended, [heard[..., -MARGINS:], level]
+        missing = declipping(heard, level)
+        mended = heard[..., MARGIN_BEFORE : -declipping.margin] + controls[EXTEND:] * missing
+        return mended, [heard[..., -declipping.margins :], level]

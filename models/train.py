@@ -73,6 +73,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "room_hidden": BandSplitConfig.room_hidden,
         "envelope_hidden": BandSplitConfig.envelope_hidden,
         "declipping": BandSplitConfig.declipping,
+        "declipping_wait": BandSplitConfig.declipping_wait,
         "evening": BandSplitConfig.evening,
         "empty_db": BandSplitConfig.empty_db,
         "copy_hertz": list(COPY_HERTZ),
@@ -217,6 +218,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--declipping", action="store_true", default=None, help="draw peaks again that a converter cut off"
     )
     streaming.add_argument(
+        "--declipping-wait",
+        type=int,
+        help=f"samples beyond a hop that the ends of cuts are waited for; default: {_default('declipping_wait')}",
+    )
+    streaming.add_argument(
         "--evening", action="store_true", default=None, help="even out or sharpen what is copied, bin by bin"
     )
     streaming.add_argument(
@@ -268,6 +274,7 @@ def generator_config(given: argparse.Namespace) -> BandSplitConfig | UNetConfig:
             room_hidden=given.room_hidden,
             envelope_hidden=given.envelope_hidden,
             declipping=given.declipping,
+            declipping_wait=given.declipping_wait,
             evening=given.evening,
             empty_db=given.empty_db,
             copy_shifts=copy_shifts(given.copy_hertz, given.sample_rate, given.window, given.hop_eighths),

@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from models.generators.axes import across, each, joined, repeated, swapped
 from models.generators.bands import MOST_UNITS, BandLayout, BandMeans, layout_for
-from models.generators.declipping import MARGIN, MARGINS, Declipping
+from models.generators.declipping import WAITED_FOR, Declipping
 from models.generators.envelope import Envelope
 from models.generators.features import (
     EMPTY_DB,
@@ -110,8 +110,9 @@ class BandSplitConfig:
     """Sizes of a BandSplitGenerator. Frames begin `hop_eighths` of a window apart, 4 to 7; `copy_shifts` as the
     function of that name gives them, `most_units` as `layout_for` takes it; a `colour_hidden` of 0 leaves colour as it
     is, a `room_hidden` of 0 takes reverberation everywhere, an `envelope_hidden` of 0 leaves copies at the level that
-    blocks give them; `declipping` draws peaks that were cut off again; of the blocks the last `time_blocks` mix over
-    time alone; with `evening` what is copied is evened out or sharpened bin by bin; a bin is empty below `empty_db`."""
+    blocks give them; `declipping` draws peaks that were cut off again, whose ends it waits for by `declipping_wait`
+    samples; of the blocks the last `time_blocks` mix over time alone; with `evening` what is copied is evened out or
+    sharpened bin by bin; a bin is empty below `empty_db`."""
 
     sample_rate: int = 48000
     window: int = 2048
@@ -128,6 +129,7 @@ class BandSplitConfig:
     room_hidden: int = 0
     envelope_hidden: int = 0
     declipping: bool = False
+    declipping_wait: int = WAITED_FOR
     evening: bool = False
     empty_db: float = EMPTY_DB
     copy_shifts: tuple[int, ...] = copy_shifts(COPY_HERTZ, 48000, 2048)
@@ -439,7 +441,7 @@ class BandSplitGenerator(nn.Module):
         bin_hertz = config.sample_rate / config.window
         hertz = torch.arange(config.bins) * bin_hertz
         weights = 1.0 / equivalent_rectangular_bandwidth(hertz)
-        self.declipping = Declipping(config.hop) if config.declipping else None
+        self.declipping = Declipping(config.hop, config.declipping_wait) if config.declipping else None
         self.features = StationarityFeatures(
             config.bins, bin_hertz, frames_per_second, weights / weights.sum(), config.empty_db
         )
@@ -463,7 +465,7 @@ class BandSplitGenerator(nn.Module):
     @property
     def margin(self) -> int:
         """Samples by which what is analysed is late."""
-        return MARGIN if self.config.declipping else 0
+        return 0 if self.declipping is None else self.declipping.margin
 
     @property
     def spectrum_scale(self) -> float:
@@ -629,12 +631,13 @@ class BandSplitGenerator(nn.Module):
         `margin` samples later, with peaks that were cut off drawn again. [batch, channels, samples + margin]."""
         if self.declipping is None:
             return audio
-        late = functional.pad(audio, (MARGIN, 0))
+        late = functional.pad(audio, (self.margin, 0))
         hops, hop = self.hops(late), self.config.hop
-        padded = functional.pad(audio, (MARGINS, hops * hop - audio.shape[-1]))
+        margins = self.declipping.margins
+        padded = functional.pad(audio, (margins, hops * hop - audio.shape[-1]))
         # A hop at a time, as each has its own level: [batch * hops, 1, channels, hop and margins]
-        rows = padded.unfold(-1, hop + MARGINS, hop).permute(0, 2, 1, 3).flatten(0, 1).unsqueeze(1)
-        loudest = padded[..., MARGINS:].abs().unflatten(-1, (hops, hop)).amax(dim=(1, 3)).cummax(dim=1).values
+        rows = padded.unfold(-1, hop + margins, hop).permute(0, 2, 1, 3).flatten(0, 1).unsqueeze(1)
+        loudest = padded[..., margins:].abs().unflatten(-1, (hops, hop)).amax(dim=(1, 3)).cummax(dim=1).values
         levels = loudest.reshape(-1, 1, 1, 1)
         cut = self.declipping.may_be_cut(rows, levels)
         missing = rows.new_zeros(len(rows), 1, rows.shape[2], hop)

@@ -24,17 +24,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.generators.features import share_of
 
 BLOCK = 32  # samples that look for their edges together
 BLOCKS_SEEN = 8  # on either side
 LONGEST_CUT = BLOCK * BLOCKS_SEEN  # samples from edge to edge, at most: 5.3 ms at 48 kHz, half a period of 94 Hz
-WAITED_FOR = 192  # samples beyond a hop up to which the ends of its cuts are heard: 4 ms
-# Of samples seen before and after those that are mended: a slope takes one more.
-MARGIN_BEFORE = LONGEST_CUT + 1
-MARGIN = WAITED_FOR + 1
-MARGINS = MARGIN_BEFORE + MARGIN
+WAITED_FOR = 192  # samples beyond a hop up to which the ends of its cuts are heard, where delay allows: 4 ms
+MARGIN_BEFORE = LONGEST_CUT + 1  # samples seen before those that are mended: a slope takes one more
 SHORTEST_CUT = 2.0  # samples from edge to edge around a single loudest sample, which is no cut
 # Of the level: from the first share on a sample counts as cut off a little, from the second on wholly.
 CUT_SHARES = (0.995, 0.998)
@@ -63,10 +61,10 @@ def edge_weights() -> tuple[Tensor, Tensor]:
     return torch.exp(-NEARNESS * to_end).float(), torch.cat([own, torch.exp(-NEARNESS * from_end)], dim=1).float()
 
 
-def block_weights(blocks: int) -> Tensor:
-    """[2, blocks and those seen before and after, blocks]: how those before each weigh, and those after it, from end to
-    end."""
-    here, there = torch.arange(blocks), torch.arange(-BLOCKS_SEEN, blocks + WAITED_FOR // BLOCK).unsqueeze(1)
+def block_weights(blocks: int, after: int) -> Tensor:
+    """[2, blocks, those seen before and `after` them, blocks]: how those before each weigh, and those after it, from
+    end to end."""
+    here, there = torch.arange(blocks), torch.arange(-BLOCKS_SEEN, blocks + after).unsqueeze(1)
     distance = torch.stack([here - there, there - here])
     seen = (distance > 0) & (distance <= BLOCKS_SEEN)
     between = BLOCK * (distance - 1.0)
@@ -76,9 +74,10 @@ def block_weights(blocks: int) -> Tensor:
 class Declipping(nn.Module):
     """What is missing of audio where a converter cut it off.
 
-    Audio [rows, 1, channels, MARGIN_BEFORE + samples + MARGIN], the `samples` of a hop, a multiple of BLOCK and no
-    fewer than LONGEST_CUT, and the loudest sample so far `level` [rows, 1, 1, 1] to [rows, 1, channels, samples].
-    Raises ValueError for other numbers of samples.
+    Audio [rows, 1, channels, MARGIN_BEFORE + samples + margin], the `samples` of a hop, a multiple of BLOCK and no
+    fewer than LONGEST_CUT, and the loudest sample so far `level` [rows, 1, 1, 1] to [rows, 1, channels, samples]. The
+    `margin` is one sample, for a slope, more than are `waited_for`, 0 to LONGEST_CUT: the fewer, the more cuts
+    lie across the end of a hop, and stay. Raises ValueError for other numbers of samples.
     """
 
     in_block: Tensor
@@ -86,14 +85,19 @@ class Declipping(nn.Module):
     of_blocks: Tensor
     place: Tensor
 
-    def __init__(self, samples: int) -> None:
+    def __init__(self, samples: int, waited_for: int = WAITED_FOR) -> None:
         super().__init__()
         if samples % BLOCK or samples < LONGEST_CUT:
             raise ValueError(f"got hops of {samples} samples, wanted a multiple of {BLOCK} from {LONGEST_CUT} on")
+        if not 0 <= waited_for <= LONGEST_CUT:
+            raise ValueError(f"got {waited_for} samples to wait for, wanted 0 to {LONGEST_CUT}")
+        self.waited_for = waited_for
+        self.margin = waited_for + 1
+        self.margins = MARGIN_BEFORE + self.margin
         in_block, of_own = edge_weights()
         self.register_buffer("in_block", in_block, persistent=False)
         self.register_buffer("of_own", of_own, persistent=False)
-        self.register_buffer("of_blocks", block_weights(samples // BLOCK), persistent=False)
+        self.register_buffer("of_blocks", block_weights(samples // BLOCK, -(-waited_for // BLOCK)), persistent=False)
         self.register_buffer("place", torch.arange(samples, dtype=torch.float32), persistent=False)
 
     def forward(self, audio: Tensor, level: Tensor) -> Tensor:
@@ -111,13 +115,13 @@ class Declipping(nn.Module):
         away = distance / length
         towards = 1.0 - away
         ahead, behind = (towards * towards * (value * (1.0 + 2.0 * away) + slope * distance) / near).split(1)
-        here = x[..., MARGIN_BEFORE:-MARGIN]
+        here = x[..., MARGIN_BEFORE : -self.margin]
         rise = ((ahead + behind - here) * here).clamp(0.0, MOST_RISE)
         # What began in the hop before, and whose end that has not heard: by how many samples in both.
-        unheard = torch.minimum(before - self.place, (after - (WAITED_FOR - 1.0)) + self.place)
+        unheard = torch.minimum(before - self.place, (after - (self.waited_for - 1.0)) + self.place)
         enough = torch.minimum(length - SHORTEST_CUT, LONGEST_CUT + EDGE - torch.maximum(length, LONGEST_CUT + unheard))
         told = enough.clamp(0.0, EDGE) / (EDGE * DOUBT)
-        missing: Tensor = cut[..., MARGIN_BEFORE:-MARGIN] * told * (rise * (DOUBT - rise)) * here
+        missing: Tensor = cut[..., MARGIN_BEFORE : -self.margin] * told * (rise * (DOUBT - rise)) * here
         return missing.reshape(rows, 1, channels, -1) * level
 
     @staticmethod
@@ -136,10 +140,12 @@ class Declipping(nn.Module):
         edge = inside * (1.0 - cut[..., 1:-1])
         value = edge * x[..., 1:-1]
         told = torch.cat([edge, value, value - edge * outside], dim=1)
+        if self.waited_for % BLOCK:
+            told = functional.pad(told, (0, -self.waited_for % BLOCK))
         signals = told[0, ..., 0].numel()
         blocks = told.reshape(2, -1, BLOCK)
         ends = torch.bmm(blocks, self.in_block).reshape(2, signals, -1)
         of_others = torch.bmm(ends, self.of_blocks).reshape(2, -1, 1)
-        own = told[..., LONGEST_CUT:-WAITED_FOR].reshape(2, -1, BLOCK)
+        own = told[..., LONGEST_CUT : LONGEST_CUT + len(self.place)].reshape(2, -1, BLOCK)
         sums = torch.bmm(torch.cat([own, of_others], dim=2), self.of_own)
         return sums.reshape(*told.shape[:3], -1)

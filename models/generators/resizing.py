@@ -26,6 +26,7 @@ MAY_DIFFER = (
     "time_blocks",
     "most_units",
     "declipping",
+    "declipping_wait",
     "evening",
     "empty_db",
 )

@@ -18,14 +18,14 @@ from export.mil_program import MilProgram, read_program
 from export.quiet import kept_quiet
 from export.streaming_graph import StreamingGraph
 from models.generators.band_split import COPY_HERTZ, BandSplitConfig, BandSplitGenerator, copy_shifts
-from models.generators.declipping import MARGIN
+from models.generators.declipping import WAITED_FOR
 from studiomic.manifest import METADATA_KEY, PRECISIONS, sha256_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = '{"contract_version":1}'
 HOP_EIGHTHS = 5
 HOP, OVERLAP = 1280, 768
-LATENCY = OVERLAP + MARGIN
+LATENCY = OVERLAP + WAITED_FOR + 1
 HOPS = 24
 LEAST_SNR_DB = {"fp32": 100.0, "fp16": 50.0, "int8": 35.0}
 LARGEST_SHARE_OF_FLOAT32 = 0.6

@@ -28,9 +28,9 @@ from export.onnx_precisions import (
 )
 from export.reduced_proof import signal_to_noise_db
 from export.streaming_graph import StreamingGraph
-from models.generators.declipping import MARGIN
+from models.generators.declipping import WAITED_FOR
 
-LATENCY = 1024 + MARGIN
+LATENCY = 1024 + WAITED_FOR + 1
 HOPS = 30
 
 

@@ -18,14 +18,15 @@ from export.proof import ParityError, StateErrors, control_tracks, prove_fp32
 from export.reduced_proof import prove_reduced, require_int8, run_long, signal_to_noise_db
 from export.streaming_graph import StreamingGraph
 from models.generators.band_split import BandSplitGenerator
-from models.generators.declipping import MARGIN, MARGINS
+from models.generators.declipping import MARGIN_BEFORE, WAITED_FOR
 from models.generators.room_gate import KINDS
 from studiomic.figures import si_sdr
 from studiomic.manifest import LossRecord, ParityRecord
 from tests.support.runners import SkewedRunner
 
+MARGIN = WAITED_FOR + 1
 LATENCY = 1024 + MARGIN
-FRAMES_SEEN = 2 * 1024 + MARGINS + 1 + 1024 + 48 * 2 * KINDS
+FRAMES_SEEN = 2 * 1024 + MARGIN_BEFORE + MARGIN + 1 + 1024 + 48 * 2 * KINDS
 """Where the features' state begins: behind audio, the overlap, what declipping and the gate of rooms keep."""
 SECONDS = 1.0
 

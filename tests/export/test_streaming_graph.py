@@ -12,23 +12,23 @@ from export.material import synthesised_music
 from export.proof import prove_fp32
 from export.streaming_graph import StreamingGraph
 from models.generators.band_split import COPY_HERTZ, BandSplitGenerator, copy_shifts
-from models.generators.declipping import MARGIN
 
 WINDOW = 2048
 
 
-@pytest.mark.parametrize("declipping", [True, False])
+@pytest.mark.parametrize("waits", [192, 31, 0, None])
 @pytest.mark.parametrize("hop_eighths", [5, 6, 7])
 def test_the_graph_is_the_generator_at_any_hop(
-    generator: BandSplitGenerator, hop_eighths: int, declipping: bool
+    generator: BandSplitGenerator, hop_eighths: int, waits: int | None
 ) -> None:
     shifts = copy_shifts(COPY_HERTZ, 48000, WINDOW, hop_eighths)
-    config = replace(generator.config, hop_eighths=hop_eighths, copy_shifts=shifts, declipping=declipping)
+    config = replace(generator.config, hop_eighths=hop_eighths, copy_shifts=shifts, declipping=waits is not None)
+    config = replace(config, declipping_wait=waits or 0)
     other = BandSplitGenerator(config).eval()
     other.load_state_dict(generator.state_dict())
     graph = StreamingGraph(other, 2).eval()
     hop = WINDOW * hop_eighths // 8
-    assert (graph.hop, graph.latency) == (hop, WINDOW - hop + (MARGIN if declipping else 0))
+    assert (graph.hop, graph.latency) == (hop, WINDOW - hop + (0 if waits is None else waits + 1))
     music = synthesised_music(20 * hop / 48000, 48000, 2)
     assert prove_fp32(graph, GraphRunner(graph), music, "the graph").relative_error < 1e-5
     with torch.no_grad():

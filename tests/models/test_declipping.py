@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator, copy_shifts
-from models.generators.declipping import BLOCK, LONGEST_CUT, MARGIN, MARGIN_BEFORE, MOST_RISE, WAITED_FOR, Declipping
+from models.generators.declipping import BLOCK, LONGEST_CUT, MARGIN_BEFORE, MOST_RISE, WAITED_FOR, Declipping
 
 RATE = 48000
 SAMPLES = 4096
+MARGIN = WAITED_FOR + 1
 SEEN = MARGIN_BEFORE + SAMPLES + MARGIN
 
 
@@ -92,17 +93,25 @@ def test_a_cut_that_is_too_long_stays_as_it_is(cut: int) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("cut", [WAITED_FOR - 20, WAITED_FOR + 20, LONGEST_CUT - 2])
-def test_a_peak_is_drawn_on_both_sides_of_the_end_of_a_hop_or_on_neither(cut: int) -> None:
+@pytest.mark.parametrize(
+    ("waited_for", "cut"),
+    [
+        *((WAITED_FOR, cut) for cut in (WAITED_FOR - 20, WAITED_FOR + 20, LONGEST_CUT - 2)),
+        *((31, cut) for cut in (25, 60, LONGEST_CUT - 2)),
+        (0, 60),
+    ],
+)
+def test_a_peak_is_drawn_on_both_sides_of_the_end_of_a_hop_or_on_neither(waited_for: int, cut: int) -> None:
     """Where its end has not been heard in the hop that it begins in, the next hop must not draw half a peak."""
     ramp = torch.linspace(-1.0, 0.0, 50)[:-1]
     top = 0.5 * (1.0 + torch.cat([ramp, torch.zeros(cut), ramp.flip(0)]))
     samples = 1024
-    declipping, seen = Declipping(samples), MARGIN_BEFORE + samples + MARGIN
+    declipping = Declipping(samples, waited_for)
+    seen = declipping.margins + samples
     level = torch.full((1, 1, 1, 1), 0.5)
     found = set()
     for early in range(-10, cut + 10):  # how many of its samples lie in the first hop
-        x = torch.zeros(1, 1, 1, MARGIN_BEFORE + 2 * samples + MARGIN)
+        x = torch.zeros(1, 1, 1, seen + samples)
         begin = MARGIN_BEFORE + samples - early - len(ramp)
         x[..., begin : begin + len(top)] = top
         first, second = (declipping(x[..., hop : hop + seen], level) for hop in (0, samples))
@@ -110,13 +119,30 @@ def test_a_peak_is_drawn_on_both_sides_of_the_end_of_a_hop_or_on_neither(cut: in
         drawn = torch.cat([first, second], dim=3)[..., samples - early + 4 : samples - early + cut - 4] > 0
         assert drawn.all() or not drawn.any(), early
         found.add(bool(drawn.all()))
-    assert found == ({True} if cut < WAITED_FOR else {True, False})
+    assert found == ({True} if cut < waited_for else {True, False})
 
 
 @pytest.mark.parametrize("samples", [LONGEST_CUT - BLOCK, LONGEST_CUT + 1])
 def test_hops_that_it_cannot_hear_are_refused(samples: int) -> None:
     with pytest.raises(ValueError, match=f"got hops of {samples} samples, wanted a multiple of {BLOCK}"):
         Declipping(samples)
+
+
+@pytest.mark.parametrize("waited_for", [-1, LONGEST_CUT + 1])
+def test_waits_that_it_cannot_use_are_refused(waited_for: int) -> None:
+    with pytest.raises(ValueError, match=f"got {waited_for} samples to wait for, wanted 0 to {LONGEST_CUT}"):
+        Declipping(SAMPLES, waited_for)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("waited_for", [0, 31, 64])
+def test_what_a_hop_holds_is_drawn_however_short_the_wait(waited_for: int) -> None:
+    wave = partials(300.0, 610.0, 1370.0)
+    clipped = wave.clamp(-0.4, 0.4)
+    long, short = Declipping(SAMPLES), Declipping(SAMPLES, waited_for)
+    added = short(clipped[..., : short.margins + SAMPLES], loudest(clipped))
+    in_time = SAMPLES - LONGEST_CUT  # what begins later may end beyond what is heard
+    torch.testing.assert_close(added[..., :in_time], long(clipped, loudest(clipped))[..., :in_time])
 
 
 def test_no_peak_rises_beyond_bounds() -> None:
