@@ -10,10 +10,11 @@ and of what that rises above the level, r levels, r (1 - r / DOUBT) is drawn: th
 that highs are steep there, not the peak. A peak that was only loud has flat edges, and stays all but as it is. Nothing
 is learnt here.
 
-A graph has no loop that could look for edges. Of all edges on one side of a sample, each weighed by e^(-NEARNESS
+A graph has no loop that could look for edges. Of all edges on one side of a sample, each weighed by e^(-steepness
 distance), the nearest is all but the whole sum: so the sum's logarithm tells its distance, and sums that weigh values
 and slopes alike are its value and its slope. Edges of a sample's own block of samples are weighed one by one; a block
-further on weighs as a whole, as seen from its nearer end.
+further on weighs as a whole, as seen from its nearer end. Edges of the own block are nearer than any other on a side,
+and often dense: they weigh more steeply, and so much more than all others that a sum tells which of both it is of.
 
 What comes is heard hop by hop, and each sample beyond a hop that a cut's end is waited for delays the output. Longer
 cuts are drawn where both their edges lie in what is heard at a time, which most do. Whether that is so is asked where
@@ -40,14 +41,20 @@ QUIETEST_LEVEL = 1e-3  # no converter clips 60 dB below full scale
 MOST_RISE = 2.0  # times the level, before doubt
 DOUBT = 6.0  # times the level: what rises so high would not be drawn at all
 EDGE = 0.5  # sample: over which what is too short or too long for a cut fades
-NEARNESS = 0.6375  # the steepest at which float32 holds the weights of all edges up to the longest cut
-# Logarithm of what an edge would weigh at no distance: so the furthest's weight is as much below 1 as this above it.
-LOUDEST_EDGE = NEARNESS * LONGEST_CUT / 2
-NO_EDGE = 1e-36  # a sum so small has seen none: the furthest weighs three times as much
+# How steeply the logarithms of edges' weights fall with each sample of distance: in a sample's own block, and beyond.
+# Steeper ones tell edges that lie close to each other apart better, up to what float32 holds.
+OWN_STEEPNESS = 1.8
+FAR_STEEPNESS = 0.42
+GAP = 3.0  # between the logarithms of the least weight in the own block, and of the largest beyond
+# Logarithms of what an edge would weigh at no distance.
+OWN_LOUDEST = 85.0
+FAR_LOUDEST = OWN_LOUDEST - OWN_STEEPNESS * (BLOCK - 1) - GAP + FAR_STEEPNESS
+FIRST_OWN = OWN_LOUDEST - OWN_STEEPNESS * (BLOCK - 1) - GAP / 2  # from this logarithm on a sum is of the own block
+NO_EDGE = 1e-36  # a sum so small has seen none: the furthest weighs seven times as much
 
 
 def edge_weights() -> tuple[Tensor, Tensor]:
-    """How an edge before a sample weighs in its sum, and one after it: e^(LOUDEST_EDGE - NEARNESS distance).
+    """How an edge before a sample weighs in its sum, and one after it: e^(loudest - steepness distance).
 
     [2, block, 1]: an edge in another block, as seen from the nearer end of that; [2, block + 1, block]: edges of the
     sample's own block, and last all other blocks as seen from the nearer end of its own.
@@ -55,10 +62,21 @@ def edge_weights() -> tuple[Tensor, Tensor]:
     place = torch.arange(BLOCK, dtype=torch.float64)
     here, there = place.unsqueeze(0), place.unsqueeze(1)
     distance = torch.stack([here - there, there - here])
-    own = torch.where(distance > 0, torch.exp(LOUDEST_EDGE - NEARNESS * distance), torch.zeros_like(distance))
+    own = torch.where(distance > 0, torch.exp(OWN_LOUDEST - OWN_STEEPNESS * distance), torch.zeros_like(distance))
     to_end = torch.stack([BLOCK - 1 - there, there])
     from_end = torch.stack([here + 1, BLOCK - here])
-    return torch.exp(-NEARNESS * to_end).float(), torch.cat([own, torch.exp(-NEARNESS * from_end)], dim=1).float()
+    others = torch.exp(-FAR_STEEPNESS * from_end)
+    return torch.exp(-FAR_STEEPNESS * to_end).float(), torch.cat([own, others], dim=1).float()
+
+
+def distance_of(sums: Tensor) -> Tensor:
+    """How far the nearest edge is, in samples, by what all edges on that side weigh together."""
+    logs = torch.log(sums)
+    far = (FAR_LOUDEST - logs) / FAR_STEEPNESS
+    own_less_far = OWN_LOUDEST / OWN_STEEPNESS - FAR_LOUDEST / FAR_STEEPNESS
+    own_less_far = own_less_far + (1.0 / FAR_STEEPNESS - 1.0 / OWN_STEEPNESS) * logs
+    distance: Tensor = far + share_of(logs - FIRST_OWN, EDGE) * own_less_far
+    return distance
 
 
 def block_weights(blocks: int, after: int) -> Tensor:
@@ -68,7 +86,7 @@ def block_weights(blocks: int, after: int) -> Tensor:
     distance = torch.stack([here - there, there - here])
     seen = (distance > 0) & (distance <= BLOCKS_SEEN)
     between = BLOCK * (distance - 1.0)
-    return torch.where(seen, torch.exp(LOUDEST_EDGE - NEARNESS * between), torch.zeros(1))
+    return torch.where(seen, torch.exp(FAR_LOUDEST - FAR_STEEPNESS * between), torch.zeros(1))
 
 
 class Declipping(nn.Module):
@@ -109,7 +127,7 @@ class Declipping(nn.Module):
         # Of both sides, [2, rows, channels, samples] each
         near, value, slope = self.edges(x, cut).split(rows, dim=1)
         near = near.clamp_min(NO_EDGE)
-        distance = (LOUDEST_EDGE - torch.log(near)) / NEARNESS
+        distance = distance_of(near)
         before, after = distance.split(1)
         length = before + after
         away = distance / length

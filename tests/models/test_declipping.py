@@ -9,7 +9,20 @@ import torch
 from torch import Tensor
 
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator, copy_shifts
-from models.generators.declipping import BLOCK, LONGEST_CUT, MARGIN_BEFORE, MOST_RISE, WAITED_FOR, Declipping
+from models.generators.declipping import (
+    BLOCK,
+    FAR_LOUDEST,
+    FAR_STEEPNESS,
+    LONGEST_CUT,
+    MARGIN_BEFORE,
+    MOST_RISE,
+    NO_EDGE,
+    OWN_LOUDEST,
+    OWN_STEEPNESS,
+    WAITED_FOR,
+    Declipping,
+    distance_of,
+)
 
 RATE = 48000
 SAMPLES = 4096
@@ -48,7 +61,7 @@ def test_cut_off_peaks_are_drawn_again(hertz: tuple[float, ...], cut_to: float, 
     assert added.shape == (1, 1, 1, SAMPLES)
     gain_db = ratio_db(missing, missing - added)
     assert gain_db > least_gain_db, gain_db
-    assert not added[missing == 0].abs().gt(0.08 * cut_to).any()
+    assert not added[missing == 0].abs().gt(0.09 * cut_to).any()
 
 
 def test_drawn_peaks_leave_no_corners() -> None:
@@ -126,6 +139,21 @@ def test_a_peak_is_drawn_on_both_sides_of_the_end_of_a_hop_or_on_neither(waited_
 def test_hops_that_it_cannot_hear_are_refused(samples: int) -> None:
     with pytest.raises(ValueError, match=f"got hops of {samples} samples, wanted a multiple of {BLOCK}"):
         Declipping(samples)
+
+
+@pytest.mark.parametrize(
+    ("loudest", "steepness", "furthest"),
+    [(OWN_LOUDEST, OWN_STEEPNESS, BLOCK - 1), (FAR_LOUDEST, FAR_STEEPNESS, LONGEST_CUT)],
+)
+def test_an_edge_s_weight_tells_how_far_it_is(loudest: float, steepness: float, furthest: int) -> None:
+    distances = torch.arange(1, furthest + 1, dtype=torch.float64)
+    weights = torch.exp(loudest - steepness * distances).float()
+    assert torch.isfinite(weights * weights.new_tensor(BLOCK)).all()  # as many may add up
+    torch.testing.assert_close(distance_of(weights), distances.float(), rtol=0.0, atol=1e-3)
+
+
+def test_where_there_is_no_edge_it_is_further_than_any_cut_is_long() -> None:
+    assert float(distance_of(torch.tensor(NO_EDGE))) > LONGEST_CUT + 1
 
 
 @pytest.mark.parametrize("waited_for", [-1, LONGEST_CUT + 1])
