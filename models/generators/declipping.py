@@ -73,10 +73,10 @@ def distance_of(sums: Tensor) -> Tensor:
     """How far the nearest edge is, in samples, by what all edges on that side weigh together."""
     logs = torch.log(sums)
     far = (FAR_LOUDEST - logs) / FAR_STEEPNESS
-    own_less_far = OWN_LOUDEST / OWN_STEEPNESS - FAR_LOUDEST / FAR_STEEPNESS
-    own_less_far = own_less_far + (1.0 / FAR_STEEPNESS - 1.0 / OWN_STEEPNESS) * logs
-    distance: Tensor = far + share_of(logs - FIRST_OWN, EDGE) * own_less_far
-    return distance
+    own_less_far = (OWN_LOUDEST / OWN_STEEPNESS - FAR_LOUDEST / FAR_STEEPNESS) + (
+        1.0 / FAR_STEEPNESS - 1.0 / OWN_STEEPNESS
+    ) * logs
+    return far + share_of(logs - FIRST_OWN, EDGE) * own_less_far
 
 
 def block_weights(blocks: int, after: int) -> Tensor:
