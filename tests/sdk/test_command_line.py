@@ -277,6 +277,8 @@ def test_a_signal_in_the_middle_leaves_nothing_behind(
         env={**os.environ, "PYTHONPATH": str(SDK)},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job ignores interrupts, and whatever it starts inherits that.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size > 100_000 for path in out.iterdir()):
