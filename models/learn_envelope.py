@@ -27,14 +27,13 @@ from models.batches import batches
 from models.data.dataset import Batch
 from models.data.recordings import SAMPLE_RATE
 from models.generators.band_split import BandSplitGenerator
-from models.generators.features import MAGNITUDE_FLOOR, MAGNITUDE_SCALE, NEPERS_PER_DB
+from models.generators.features import LONG_SECONDS, MAGNITUDE_FLOOR, MAGNITUDE_SCALE, NEPERS_PER_DB
 from models.generators.resizing import resized
 from models.head_run import HeadRun, run_head
 from models.run_arguments import Lessons
 
 RECIPE = "room -4..12 @0.15, noise any 5..35 @0.25, lowpass 3000..12000, bits 16 @0.5"
 HIDDEN = 48  # units of an envelope where there was none
-SETTLED_SECONDS = 1.5  # before it the long mean says little
 EDGE_SHARE = 0.02  # of the cutoff below which a recording says something: there it begins to fall
 HIGHEST_HERTZ = 20000.0  # nothing is heard of what lies above
 LEAST_DB = -86.0  # against the RMS of what is heard: what is quieter in a bin is silent
@@ -78,7 +77,7 @@ class EnvelopeRun(HeadRun):
         least = math.log(MAGNITUDE_SCALE) + LEAST_DB * NEPERS_PER_DB + torch.log(loudness)
         heard = torch.maximum(logs, least.reshape(1, 1, -1, 1))
         by_frame = self.generator.band_means(heard.flatten(0, 2))
-        return self.settled(by_frame, len(loudness), SETTLED_SECONDS).mean(dim=-1).T
+        return self.settled(by_frame, len(loudness), LONG_SECONDS).mean(dim=-1).T
 
     @torch.no_grad()
     def noted(self, batch: Batch) -> Notes:
@@ -94,7 +93,7 @@ class EnvelopeRun(HeadRun):
         )
         known = batch.cutoff_hz.unsqueeze(1) * (1.0 - EDGE_SHARE)
         missing = (self.lowest > batch.passband_hz.unsqueeze(1)) & (self.highest < known.clamp_max(HIGHEST_HERTZ))
-        return Notes(self.settled(levels, clips, SETTLED_SECONDS)[..., -1].T, wanted - found, missing.float())
+        return Notes(self.settled(levels, clips, LONG_SECONDS)[..., -1].T, wanted - found, missing.float())
 
     def losses(self, notes: Notes) -> dict[str, Tensor]:
         """Of some of the notes, drawn: the error's loss, what copies lacked, and what they lack now, the mean size of

@@ -46,10 +46,12 @@ EDGE = 0.5  # sample: over which what is too short or too long for a cut fades
 OWN_STEEPNESS = 1.8
 FAR_STEEPNESS = 0.42
 GAP = 3.0  # between the logarithms of the least weight in the own block, and of the largest beyond
-# Logarithms of what an edge would weigh at no distance.
+# Logarithms of what an edge would weigh at no distance, of the least weight in the own block, and of the least sum that
+# counts as of the own block.
 OWN_LOUDEST = 85.0
-FAR_LOUDEST = OWN_LOUDEST - OWN_STEEPNESS * (BLOCK - 1) - GAP + FAR_STEEPNESS
-FIRST_OWN = OWN_LOUDEST - OWN_STEEPNESS * (BLOCK - 1) - GAP / 2  # from this logarithm on a sum is of the own block
+OWN_LEAST = OWN_LOUDEST - OWN_STEEPNESS * (BLOCK - 1)
+FAR_LOUDEST = OWN_LEAST - GAP + FAR_STEEPNESS
+FIRST_OWN = OWN_LEAST - GAP / 2
 NO_EDGE = 1e-36  # a sum so small has seen none: the furthest weighs seven times as much
 
 
@@ -73,6 +75,7 @@ def distance_of(sums: Tensor) -> Tensor:
     """How far the nearest edge is, in samples, by what all edges on that side weigh together."""
     logs = torch.log(sums)
     far = (FAR_LOUDEST - logs) / FAR_STEEPNESS
+    # Two straight lines' difference as one of its own: an operator less than each for itself.
     own_less_far = (OWN_LOUDEST / OWN_STEEPNESS - FAR_LOUDEST / FAR_STEEPNESS) + (
         1.0 / FAR_STEEPNESS - 1.0 / OWN_STEEPNESS
     ) * logs
