@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 from pathlib import Path
 
@@ -87,12 +88,8 @@ def test_music_is_to_be_restored_wholly(tmp_path: Path) -> None:
     room = np.concatenate([[4.0], 0.1 * random.standard_normal(4000)]).astype(np.float32)
     clip = (3000 * random.standard_normal(96000)).astype(np.int16)
     material = Material(clean=[clip], clean_cutoff_hz=[24000.0], rooms=[room])
-
-    class Given:
-        seconds, batch, seed, workers = 1.0, 2, 1, 0
-
-    lessons = Lessons([], material, material, RECIPE, Given, None)  # type: ignore[arg-type]
-    batch = next(iter(music(lessons, Given)))  # type: ignore[arg-type]
+    given = argparse.Namespace(seconds=1.0, batch=2, seed=1, workers=0)
+    batch = next(iter(music(Lessons([], material, material, RECIPE, given, None), given)))
     assert torch.equal(batch.controls, torch.ones(2, 3))
     assert float(batch.passband_hz.max()) < 12000.0
 
