@@ -271,15 +271,18 @@ def test_a_signal_in_the_middle_leaves_nothing_behind(
         second = noise(48000, 2)
         for _ in range(1200):
             file.write(second)
-    process = subprocess.Popen(
-        [*COMMAND, "enhance", source, out / "better.wav", "--bundle", tiny_bundle],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(SDK)},
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell's background job ignores interrupts, and whatever it starts inherits that.
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
-    )
+    # A shell's background job ignores interrupts, and whatever it starts inherits that.
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(
+            [*COMMAND, "enhance", source, out / "better.wav", "--bundle", tiny_bundle],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(SDK)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(number, before)
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size > 100_000 for path in out.iterdir()):
         assert process.poll() is None
