@@ -78,6 +78,34 @@ class HeadRun(CountingRun):
         save_generator(self.out / WEIGHTS_NAME, self.generator, self.generator.state_dict(), facts)
 
 
+class NotingRun(HeadRun):
+    """A HeadRun that takes notes of each batch that is heard, and learns from all notes so far: hearing takes far
+    longer than learning. What `losses` takes are all notes.
+
+    `fits_a_step`: steps of gradient descent for each batch.
+    """
+
+    fits_a_step: int
+
+    def __init__(
+        self, out: Path, generator: BandSplitGenerator, learnt: nn.Module, learning_rate: float, planned: float
+    ) -> None:
+        super().__init__(out, generator, learnt, learning_rate, planned)
+        self.notes: tuple[Tensor, ...] | None = None
+
+    def noted(self, batch: Any) -> tuple[Tensor, ...]:
+        """What is to be learnt from of a batch, [notes, ...] each."""
+        raise NotImplementedError
+
+    def step(self, batch: Any) -> dict[str, float]:
+        """Take notes of a batch, and learn from all that there are."""
+        noted = self.noted(batch)
+        self.notes = noted if self.notes is None else tuple(map(torch.cat, zip(self.notes, noted, strict=True)))
+        for _ in range(self.fits_a_step):
+            figures = super().step(self.notes)
+        return figures
+
+
 def run_head(
     arguments: Sequence[str] | None,
     module: str,

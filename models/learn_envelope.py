@@ -29,7 +29,7 @@ from models.data.recordings import SAMPLE_RATE
 from models.generators.band_split import BandSplitGenerator
 from models.generators.features import LONG_SECONDS, MAGNITUDE_FLOOR, MAGNITUDE_SCALE, NEPERS_PER_DB
 from models.generators.resizing import resized
-from models.head_run import HeadRun, run_head
+from models.head_run import NotingRun, run_head
 from models.run_arguments import Lessons
 
 RECIPE = "room -4..12 @0.15, noise any 5..35 @0.25, lowpass 3000..12000, bits 16 @0.5"
@@ -38,7 +38,6 @@ EDGE_SHARE = 0.02  # of the cutoff below which a recording says something: there
 HIGHEST_HERTZ = 20000.0  # nothing is heard of what lies above
 LEAST_DB = -86.0  # against the RMS of what is heard: what is quieter in a bin is silent
 NOTES_A_STEP = 256  # drawn anew from all that were taken
-FITS_A_STEP = 12  # steps of gradient descent for each batch that is heard: hearing takes far longer
 LEVEL_NOISE = 0.4  # nepers of random error in each band's level while it learns: recordings are few
 DOUBT = 0.5  # nepers from which on an error counts by its size, below by its square
 
@@ -52,11 +51,12 @@ class Notes(NamedTuple):
     filled: Tensor
 
 
-class EnvelopeRun(HeadRun):
+class EnvelopeRun(NotingRun):
     """Teaches a generator's envelope."""
 
     name = "envelope"
     columns = ("lacked_db", "left_db")
+    fits_a_step = 12
 
     def __init__(self, out: Path, generator: BandSplitGenerator, learning_rate: float, planned: float) -> None:
         generator = with_envelope(generator)
@@ -65,7 +65,6 @@ class EnvelopeRun(HeadRun):
         super().__init__(out, generator, self.envelope, learning_rate, planned)
         self.bare = copy.deepcopy(generator)
         self.bare.envelope = None
-        self.notes: Notes | None = None
         bins = torch.arange(generator.config.bins) * generator.config.sample_rate / generator.config.window
         shares = generator.band_means.shares.repeat_interleave(generator.layout.cell, dim=1)
         self.lowest = torch.stack([bins[share > 0].min() for share in shares])
@@ -95,25 +94,16 @@ class EnvelopeRun(HeadRun):
         missing = (self.lowest > batch.passband_hz.unsqueeze(1)) & (self.highest < known.clamp_max(HIGHEST_HERTZ))
         return Notes(self.settled(levels, clips, LONG_SECONDS)[..., -1].T, wanted - found, missing.float())
 
-    def losses(self, notes: Notes) -> dict[str, Tensor]:
+    def losses(self, notes: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Of some of the notes, drawn: the error's loss, what copies lacked, and what they lack now, the mean size of
         each in dB."""
-        drawn = torch.randint(len(notes.levels), (NOTES_A_STEP,))
+        drawn = torch.randint(len(notes[0]), (NOTES_A_STEP,))
         levels, lacked, filled = (part[drawn].T for part in notes)
         told = self.envelope.estimate(levels + LEVEL_NOISE * torch.randn_like(levels))
         whole = filled.sum().clamp_min(1.0)
         loss = (filled * functional.huber_loss(told, lacked, reduction="none", delta=DOUBT)).sum() / whole
         left_db, lacked_db = ((filled * x.abs()).sum() / whole / NEPERS_PER_DB for x in (told - lacked, lacked))
         return {"loss": loss, "lacked_db": lacked_db, "left_db": left_db}
-
-    def step(self, batch: Batch) -> dict[str, float]:
-        """Take notes of a batch, and learn from all that there are."""
-        noted = self.noted(batch)
-        notes = noted if self.notes is None else Notes(*map(torch.cat, zip(self.notes, noted, strict=True)))
-        self.notes = notes
-        for _ in range(FITS_A_STEP):
-            figures = super().step(notes)
-        return figures
 
 
 @torch.no_grad()

@@ -49,7 +49,8 @@ def cut_windows(batch: Batch, window: int) -> Batch:
         passband_hz=repeated(batch.passband_hz),
         cutoff_hz=repeated(batch.cutoff_hz),
         windows=windows,
-        in_room=None,
+        noise_db=None,
+        reverberation_db=None,
     )
 
 
@@ -82,7 +83,8 @@ def move(batch: Batch, device: torch.device) -> Batch:
         degraded=batch.degraded.to(device),
         target=batch.target.to(device),
         controls=batch.controls.to(device),
-        in_room=None if batch.in_room is None else batch.in_room.to(device),
+        noise_db=None if batch.noise_db is None else batch.noise_db.to(device),
+        reverberation_db=None if batch.reverberation_db is None else batch.reverberation_db.to(device),
         passband_hz=batch.passband_hz.to(device),
         cutoff_hz=batch.cutoff_hz.to(device),
     )

@@ -29,13 +29,15 @@ MIX_SHARE = 0.15
 SILENT_START_SHARE = 0.05
 LEVEL_DBFS = (-40.0, -14.0)  # of the clean music, as phones are held near and far
 LOUDEST_PEAK = 0.99
+NOTHING_DB = -100.0
 
 
 @dataclass(frozen=True)
 class Batch:
     """Tensors of a batch: audio [batch, 1, samples], controls [batch, 3], passband [batch] in Hz (below it everything
-    can be known), cutoff [batch] in Hz (above it the target says nothing), 1 in `in_room` [batch] for what was recorded
-    in a room (None: not known). Each `windows` rows are neighbours that were cut from one clip."""
+    can be known), cutoff [batch] in Hz (above it the target says nothing), `noise_db` and `reverberation_db` [batch],
+    how much louder noise and reverberation are than the music that is heard itself, NOTHING_DB for none (None: not
+    known). Each `windows` rows are neighbours that were cut from one clip."""
 
     degraded: Tensor
     target: Tensor
@@ -43,7 +45,13 @@ class Batch:
     passband_hz: Tensor
     cutoff_hz: Tensor
     windows: int = 1
-    in_room: Tensor | None = None
+    noise_db: Tensor | None = None
+    reverberation_db: Tensor | None = None
+
+    @property
+    def in_room(self) -> Tensor | None:
+        """1 for what was recorded in a room, else 0, [batch]; None where that is not known."""
+        return None if self.reverberation_db is None else (self.reverberation_db > NOTHING_DB).float()
 
 
 class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
@@ -119,5 +127,20 @@ def collate(examples: list[tuple[Samples, ...]]) -> Batch:
     degraded = clean - missing + noise + reverberation
     denoise, dereverb, extend = (controls[:, i : i + 1] for i in range(3))
     target = degraded - denoise * noise - dereverb * reverberation + extend * missing
-    in_room = reverberation.abs().amax(dim=1).gt(0).float()
-    return Batch(degraded.unsqueeze(1), target.unsqueeze(1), controls, limits[:, 0], limits[:, 1], in_room=in_room)
+    return Batch(
+        degraded.unsqueeze(1),
+        target.unsqueeze(1),
+        controls,
+        limits[:, 0],
+        limits[:, 1],
+        noise_db=louder_db(noise, clean - missing),
+        reverberation_db=louder_db(reverberation, clean - missing),
+    )
+
+
+def louder_db(part: Tensor, music: Tensor) -> Tensor:
+    """How much louder a part [batch, samples] is than the music, in dB, [batch]; NOTHING_DB where there is nothing of
+    it, and only there."""
+    added, heard = (audio.square().mean(dim=1) for audio in (part, music))
+    ratio = 10.0 * torch.log10(added / heard.clamp_min(QUIETEST_RMS**2))
+    return ratio.clamp_min(NOTHING_DB + 1.0).masked_fill(~part.any(dim=1), NOTHING_DB)

@@ -27,8 +27,8 @@ KINDS = len(FALLS_ABOVE) + len(RISES_ABOVE)
 LEAST_WEIGHT = 0.02  # nepers: of what hardly stood above its mean there is no fall to speak of
 # From the first share on a room is likely enough to act, from the second on wholly. Of training music that was put into
 # no room, much of which was recorded in one, thirteen in a hundred pass the first, three the second.
-ROOM_DEAD_ZONE = 0.61
-ROOM_CERTAIN = 0.69
+ROOM_DEAD_ZONE = 0.25
+ROOM_CERTAIN = 0.33
 
 
 class RoomGate(nn.Module):

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.data.dataset import Batch, DegradedMusic, collate
+from models.data.dataset import NOTHING_DB, Batch, DegradedMusic, collate
 from models.data.material import Material
 from models.data.recipes import Recipe
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator, copy_shifts
 from models.generators.room_gate import KINDS, ROOM_CERTAIN, ROOM_DEAD_ZONE
 from models.head_run import DONE_COLUMNS
-from models.learn_room import RoomRun, main
+from models.learn_room import NOISY_DB, STRONG_DB, STRONG_UNDER_NOISE_DB, RoomRun, main
 from models.restoring import inputs
 from tests.support.teaching import assert_only_learnt, taught
 
@@ -40,18 +40,21 @@ def beats(decay_seconds: float, clips: int, seed: int) -> Tensor:
     return torch.from_numpy(0.1 * random.standard_normal((clips, 1, 4 * RATE)) * envelope).float()
 
 
-def told(audio: Tensor, in_room: float) -> Batch:
-    nyquist = torch.full((len(audio),), 24000.0)
-    return Batch(audio, audio, torch.ones(len(audio), 3), nyquist, nyquist, in_room=torch.full((len(audio),), in_room))
+def told(audio: Tensor, reverberation_db: float, noise_db: float = NOTHING_DB) -> Batch:
+    nyquist, noise, louder = (torch.full((len(audio),), value) for value in (24000.0, noise_db, reverberation_db))
+    return Batch(audio, audio, torch.ones(len(audio), 3), nyquist, nyquist, noise_db=noise, reverberation_db=louder)
 
 
 def joined(first: Batch, second: Batch) -> Batch:
-    assert first.in_room is not None
-    assert second.in_room is not None
+    assert first.noise_db is not None
+    assert first.reverberation_db is not None
+    assert second.noise_db is not None
+    assert second.reverberation_db is not None
     return replace(
         first,
         degraded=torch.cat([first.degraded, second.degraded]),
-        in_room=torch.cat([first.in_room, second.in_room]),
+        noise_db=torch.cat([first.noise_db, second.noise_db]),
+        reverberation_db=torch.cat([first.reverberation_db, second.reverberation_db]),
     )
 
 
@@ -67,7 +70,7 @@ def test_slow_decays_fall_less_and_steep_falls_vanish_first(generator: BandSplit
 def test_the_gate_learns_and_nothing_else_does(generator: BandSplitGenerator, tmp_path: Path) -> None:
     before = {name: value.clone() for name, value in generator.state_dict().items()}
     run = RoomRun(tmp_path, generator, 1e-2, 1.0)
-    batch = joined(told(beats(0.1, 3, 1), 0.0), told(beats(1.2, 3, 2), 1.0))
+    batch = joined(told(beats(0.1, 3, 1), NOTHING_DB), told(beats(1.2, 3, 2), STRONG_DB + 1.0))
     for step in range(120):
         run.minutes = step / 120
         run.step(batch)
@@ -112,9 +115,36 @@ def test_training_knows_where_there_is_a_room(generator: BandSplitGenerator) -> 
     assert batch.in_room is not None
     assert batch.in_room.tolist() == [float(parts[2].any()) for parts in made]
     assert 5 < batch.in_room.sum() < 25
-    assert inputs(generator, batch)[2] is batch.in_room
+    assert batch.reverberation_db is not None
+    for louder_db, (clean, _, reverberation, missing, *_) in zip(batch.reverberation_db.tolist(), made, strict=True):
+        if reverberation.any():
+            wanted = 20 * np.log10(float(reverberation.std()) / float((clean - missing).std()))
+            assert louder_db == pytest.approx(wanted, abs=0.05)
+        else:
+            assert louder_db == NOTHING_DB
+    assert torch.equal(inputs(generator, batch)[2], batch.in_room)
     assert len(inputs(BandSplitGenerator(replace(CONFIG, room_hidden=0)), batch)) == 2
-    assert len(inputs(generator, replace(batch, in_room=None))) == 2
+    assert len(inputs(generator, replace(batch, reverberation_db=None))) == 2
+
+
+def test_a_room_louder_than_the_music_is_strong_and_under_noise_sooner(
+    generator: BandSplitGenerator, tmp_path: Path
+) -> None:
+    run = RoomRun(tmp_path, generator, 1e-3, 1.0)
+    noted = [
+        run.noted(told(beats(1.0, 1, 1), louder, noise))
+        for louder, noise in (
+            (STRONG_DB - 1.0, NOISY_DB - 1.0),
+            (STRONG_DB + 1.0, NOISY_DB - 1.0),
+            (STRONG_UNDER_NOISE_DB - 1.0, NOISY_DB + 1.0),
+            (STRONG_UNDER_NOISE_DB + 1.0, NOISY_DB + 1.0),
+        )
+    ]
+    assert [set(notes.strong.tolist()) for notes in noted] == [{0.0}, {1.0}, {0.0}, {1.0}]
+    assert torch.equal(noted[0].falls, noted[1].falls)
+    assert not torch.equal(noted[0].falls[0], noted[0].falls[-1])
+    with pytest.raises(ValueError, match="nobody knows whether they were recorded in a room"):
+        run.noted(replace(told(beats(1.0, 1, 1), 0.0), reverberation_db=None))
 
 
 def test_a_generator_without_a_gate_is_refused(tmp_path: Path) -> None:
