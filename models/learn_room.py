@@ -1,4 +1,4 @@
-"""Teach a streaming generator to tell whether there is a room: python -m models.learn_room --weights W --out runs/room
+"""Teach a streaming generator to tell strong rooms: python -m models.learn_room --weights W --out runs/room
 --minutes 15
 
 It hears music, of which more than half was recorded in a room; in all of it there may be noise, a cover, missing highs.
