@@ -80,12 +80,13 @@ class HeadRun(CountingRun):
 
 class NotingRun(HeadRun):
     """A HeadRun that takes notes of each batch that is heard, and learns from all notes so far: hearing takes far
-    longer than learning. What `losses` takes are all notes.
+    longer than learning. What `losses` takes are some of the notes.
 
-    `fits_a_step`: steps of gradient descent for each batch.
+    `fits_a_step`: steps of gradient descent for each batch; `notes_a_fit`: how many notes are drawn anew for each.
     """
 
     fits_a_step: int
+    notes_a_fit: int
 
     def __init__(
         self, out: Path, generator: BandSplitGenerator, learnt: nn.Module, learning_rate: float, planned: float
@@ -102,7 +103,8 @@ class NotingRun(HeadRun):
         noted = self.noted(batch)
         self.notes = noted if self.notes is None else tuple(map(torch.cat, zip(self.notes, noted, strict=True)))
         for _ in range(self.fits_a_step):
-            figures = super().step(self.notes)
+            drawn = torch.randint(len(self.notes[0]), (self.notes_a_fit,))
+            figures = super().step(tuple(part[drawn] for part in self.notes))
         return figures
 
 

@@ -37,7 +37,6 @@ HIDDEN = 48  # units of an envelope where there was none
 EDGE_SHARE = 0.02  # of the cutoff below which a recording says something: there it begins to fall
 HIGHEST_HERTZ = 20000.0  # nothing is heard of what lies above
 LEAST_DB = -86.0  # against the RMS of what is heard: what is quieter in a bin is silent
-NOTES_A_STEP = 256  # drawn anew from all that were taken
 LEVEL_NOISE = 0.4  # nepers of random error in each band's level while it learns: recordings are few
 DOUBT = 0.5  # nepers from which on an error counts by its size, below by its square
 
@@ -57,6 +56,7 @@ class EnvelopeRun(NotingRun):
     name = "envelope"
     columns = ("lacked_db", "left_db")
     fits_a_step = 12
+    notes_a_fit = 256
 
     def __init__(self, out: Path, generator: BandSplitGenerator, learning_rate: float, planned: float) -> None:
         generator = with_envelope(generator)
@@ -95,10 +95,8 @@ class EnvelopeRun(NotingRun):
         return Notes(self.settled(levels, clips, LONG_SECONDS)[..., -1].T, wanted - found, missing.float())
 
     def losses(self, notes: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """Of some of the notes, drawn: the error's loss, what copies lacked, and what they lack now, the mean size of
-        each in dB."""
-        drawn = torch.randint(len(notes[0]), (NOTES_A_STEP,))
-        levels, lacked, filled = (part[drawn].T for part in notes)
+        """Of notes: the error's loss, what copies lacked, and what they lack now, the mean size of each in dB."""
+        levels, lacked, filled = (part.T for part in notes)
         told = self.envelope.estimate(levels + LEVEL_NOISE * torch.randn_like(levels))
         whole = filled.sum().clamp_min(1.0)
         loss = (filled * functional.huber_loss(told, lacked, reduction="none", delta=DOUBT)).sum() / whole

@@ -38,7 +38,6 @@ STRONG_DB = 8.0
 STRONG_UNDER_NOISE_DB = 3.0
 NOISY_DB = -25.0  # against the music
 FRAMES_NOTED = 6  # of each clip
-NOTES_A_STEP = 128  # drawn anew from all that were taken
 MEASURED_BATCHES = 20  # whose falls say what is usual
 LEAST_DEVIATION = 1e-3
 DROPOUT = 0.25  # recordings are few
@@ -58,6 +57,7 @@ class RoomRun(NotingRun):
     name = "room"
     columns = ("told",)
     fits_a_step = 3
+    notes_a_fit = 128
 
     def __init__(self, out: Path, generator: BandSplitGenerator, learning_rate: float, planned: float) -> None:
         if generator.room_gate is None:
@@ -108,9 +108,8 @@ class RoomRun(NotingRun):
         return Notes(falls[..., spread].permute(1, 2, 0).flatten(0, 1), strong)
 
     def losses(self, notes: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """The gate's cross entropy over some of the notes, drawn, and how well it tells."""
-        drawn = torch.randint(len(notes[0]), (NOTES_A_STEP,))
-        falls, strong = (part[drawn] for part in notes)
+        """The gate's cross entropy over notes, and how well it tells."""
+        falls, strong = notes
         logit = self.learnt((falls - self.usual) / self.deviation).squeeze(1)
         loss = functional.binary_cross_entropy_with_logits(logit, strong)
         share = torch.sigmoid(logit)

@@ -29,7 +29,7 @@ MIX_SHARE = 0.15
 SILENT_START_SHARE = 0.05
 LEVEL_DBFS = (-40.0, -14.0)  # of the clean music, as phones are held near and far
 LOUDEST_PEAK = 0.99
-NOTHING_DB = -100.0
+NOTHING_DB = -100.0  # of what is not there at all
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,8 @@ def collate(examples: list[tuple[Samples, ...]]) -> Batch:
     clean, noise, reverberation, missing, controls, limits = (
         torch.from_numpy(np.stack(part)) for part in zip(*examples, strict=True)
     )
-    degraded = clean - missing + noise + reverberation
+    music = clean - missing
+    degraded = music + noise + reverberation
     denoise, dereverb, extend = (controls[:, i : i + 1] for i in range(3))
     target = degraded - denoise * noise - dereverb * reverberation + extend * missing
     return Batch(
@@ -133,8 +134,8 @@ def collate(examples: list[tuple[Samples, ...]]) -> Batch:
         controls,
         limits[:, 0],
         limits[:, 1],
-        noise_db=louder_db(noise, clean - missing),
-        reverberation_db=louder_db(reverberation, clean - missing),
+        noise_db=louder_db(noise, music),
+        reverberation_db=louder_db(reverberation, music),
     )
 
 
