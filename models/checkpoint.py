@@ -14,13 +14,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
-from models.generators.first_layout import from_first_layout
+from models.generators.earlier_layouts import from_first_layout, from_second_layout
 from models.generators.unet import UNet, UNetConfig
 
 Generator = BandSplitGenerator | UNet
 BAND_SPLIT, UNET = "band_split", "unet"
 GENERATORS = (BAND_SPLIT, UNET)
-FIRST_LAYOUT, LAYOUT = "1", "2"
+FIRST_LAYOUT, SECOND_LAYOUT, LAYOUT = "1", "2", "3"
 """How a streaming generator's weights lie; a file that says nothing has the first layout."""
 
 
@@ -72,7 +72,7 @@ def save_generator(path: Path, generator: Generator, weights: dict[str, Tensor],
 def load_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
     """The generator in a weights file, of either kind, in evaluation mode, and the facts written with it.
 
-    Weights in the first layout are brought to today's. Raises ValueError where the file is missing or holds something
+    Weights in earlier layouts are brought to today's. Raises ValueError where the file is missing or holds something
     else.
     """
     tensors, metadata = read_tensors(path)
@@ -82,8 +82,11 @@ def load_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
     config = read_config(metadata["config"])
     generator: Generator
     generator = UNet(UNetConfig(**config)) if kind == UNET else BandSplitGenerator(BandSplitConfig(**config))
-    if kind == BAND_SPLIT and metadata.get("layout", FIRST_LAYOUT) == FIRST_LAYOUT:
+    layout = metadata.get("layout", FIRST_LAYOUT)
+    if kind == BAND_SPLIT and layout == FIRST_LAYOUT:
         tensors = from_first_layout(tensors)
+    if kind == BAND_SPLIT and layout in (FIRST_LAYOUT, SECOND_LAYOUT):
+        tensors = from_second_layout(tensors, generator.state_dict())
     generator.load_state_dict(tensors)
     return generator.eval(), json.loads(metadata["facts"])
 

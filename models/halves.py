@@ -35,7 +35,7 @@ def band_split_halves(
         room, statistics, memories, lasts = generator.parted(generator.initial_states(len(degraded)))
         states = list(zip(memories, lasts, strict=True))
         observed, _ = generator.features(generator.logs(spectrum, len(degraded)), statistics)
-        in_room, _ = generator.room(observed, room)
+        heads, in_room, _ = generator.by_long_term(observed, room)
         x = generator.encoder(observed.features)
         for block, state in zip(generator.blocks[:layer], states, strict=False):
             x, *_ = block(x, *state)
@@ -44,7 +44,7 @@ def band_split_halves(
         y = moved.permute(1, 2, 0, 3).flatten(0, 2)
         for block, state in zip(generator.blocks[layer:], states[layer:], strict=True):
             y, *_ = block(y, *state)
-        change = generator.change(generator.decide(y, observed, in_room), spectrum, per_frame)
+        change = generator.change(generator.decide(y, observed, heads, in_room), spectrum, per_frame)
         return generator.changed(heard, change)[..., generator.margin :]
 
     by_clip = x.unflatten(0, (generator.layout.bands, -1, len(degraded))).permute(2, 0, 1, 3)

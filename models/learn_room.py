@@ -1,10 +1,9 @@
-"""Teach a streaming generator to tell strong rooms: python -m models.learn_room --weights W --out runs/room
---minutes 15
+"""Teach a streaming generator what rooms add: python -m models.learn_room --weights W --out runs/room --minutes 18
 
 It hears music, of which more than half was recorded in a room; in all of it there may be noise, a cover, missing highs.
-The gate learns where the room is strong: much louder than the music itself, or less so under noise. There what is taken
-as reverberation mostly is that, elsewhere more is lost than gained. All other weights of W stay as they are. The run
-begins anew at each call.
+Of each clip it notes how sound falls and how loud the bands are, and how much louder the room made each band than the
+music itself. From all notes so far the gate of rooms learns the one from the other. All other weights of W stay as they
+are. The run begins anew at each call.
 
 OUT/generator.safetensors   the weights with the gate's       OUT/curve.csv   losses over time
 """
@@ -16,105 +15,147 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.utils.data import DataLoader
 
-from models.batches import batches
-from models.data.dataset import Batch
+from models.data.dataset import DegradedMusic
+from models.data.degradations import Samples
+from models.data.recipes import Recipe
 from models.generators.band_split import BandSplitGenerator
-from models.generators.features import LONG_SECONDS
+from models.generators.features import LONG_SECONDS, NEPERS_PER_DB, share_of
+from models.generators.room_gate import LARGEST_ADDED
 from models.head_run import NotingRun, run_head
 from models.run_arguments import Lessons
 
 RECIPE = (
-    "room -8..4 @0.6, noise any 0..30 @0.6, noise any 0..24 @0.1, covered -24..-8 @0.1, clip 3..15 @0.05, "
+    "room -8..4 @0.65, noise any 0..30 @0.5, noise any 0..24 @0.1, covered -24..-8 @0.1, clip 3..15 @0.05, "
     "lowpass 3000..16000 @0.35, bits 16 @0.5"
 )
-# How much louder than the music the reverberation of a strong room is: of 60 clips in rooms, 21 of the 22 that these
-# make louder by more than the first sound better to ViSQOL without what is taken, and 4 of the other 38. Under noise,
-# where what is taken wrongly would have drowned, less will do.
-STRONG_DB = 8.0
-STRONG_UNDER_NOISE_DB = 3.0
-NOISY_DB = -25.0  # against the music
 FRAMES_NOTED = 6  # of each clip
-MEASURED_BATCHES = 20  # whose falls say what is usual
+MEASURED_BATCHES = 20  # which say what is usual
 LEAST_DEVIATION = 1e-3
 DROPOUT = 0.25  # recordings are few
+LEAST_POWER = 1e-18  # of a bin, where a full-scale sine reads 1/4
+# Against the loudest band: what a room does to one counts a little from the first level on, wholly from the second.
+HEARD_DB = (-70.0, -50.0)
+DB_PER_DECADE = 10.0
+
+
+class RoomClips(NamedTuple):
+    """What is `heard` of clips, and of that the `music` itself and the room's `reverberation`: [batch, 1, samples]
+    each."""
+
+    heard: Tensor
+    music: Tensor
+    reverberation: Tensor
 
 
 class Notes(NamedTuple):
-    """Of frames: the gate's `falls`, [notes, falls], and whether the clip was recorded in a `strong` room, [notes]."""
+    """Of frames: what the gate is `told`, [notes, bands * TOLD_OF_BANDS], the gain of each band, `undoing` what the
+    clip's room added, in nepers, and how much that counts, `weights` from 0 to 1: [notes, bands] each."""
 
-    falls: Tensor
-    strong: Tensor
+    told: Tensor
+    undoing: Tensor
+    weights: Tensor
+
+
+class MusicInRooms(DegradedMusic):
+    """Examples without end: what is heard, the music in it and the reverberation in it, [samples] each."""
+
+    def example(self, random: np.random.Generator) -> tuple[Samples, ...]:
+        clean, cutoff_hz = self.music(random)
+        clip = self.recipe.degrade(clean, cutoff_hz, self.material, random)
+        return clip.degraded, clip.music, clip.reverberation
+
+
+def collate_rooms(examples: list[tuple[Samples, ...]]) -> RoomClips:
+    """Clips side by side."""
+    return RoomClips(*(torch.from_numpy(np.stack(part)).unsqueeze(1) for part in zip(*examples, strict=True)))
 
 
 class RoomRun(NotingRun):
-    """Teaches a generator's gate of rooms. Its column `told` is how much higher the gate's share is in strong rooms
-    than elsewhere, -1 to 1."""
+    """Teaches a generator's gate of rooms. Its columns: the mean size, over bands that are heard, of what rooms added
+    and of the error in it."""
 
     name = "room"
-    columns = ("told",)
-    fits_a_step = 3
+    columns = ("added_db", "error_db")
+    fits_a_step = 8
     notes_a_fit = 128
 
     def __init__(self, out: Path, generator: BandSplitGenerator, learning_rate: float, planned: float) -> None:
         if generator.room_gate is None:
             raise ValueError("the generator has no gate of rooms: wanted one of a room_hidden above 0")
         self.gate = gate = generator.room_gate
-        hidden, heard = gate.widen.shape
-        self.widen, self.narrow = nn.Linear(heard, hidden), nn.Linear(hidden, 1)
+        hidden, told = gate.widen.shape
+        self.widen, self.narrow = nn.Linear(told, hidden), nn.Linear(hidden, gate.bands)
         learnt = nn.Sequential(nn.Dropout(DROPOUT), self.widen, nn.SiLU(), nn.Dropout(DROPOUT), self.narrow)
         super().__init__(out, generator, learnt, learning_rate, planned)
         self.learnt = learnt
+        self.window = torch.hann_window(generator.config.window)
         self.measured: list[Tensor] = []
-        self.usual, self.deviation = torch.zeros(heard), torch.ones(heard)
+        self.usual, self.deviation = torch.zeros(told), torch.ones(told)
 
     @torch.no_grad()
-    def falls(self, audio: Tensor) -> Tensor:
-        """Falls and rises [falls, batch, frames] of audio [batch, 1, samples], from when the gate goes by them."""
+    def told(self, audio: Tensor) -> Tensor:
+        """Falls, rises and levels [bands * TOLD_OF_BANDS, batch, frames] of audio [batch, 1, samples], from when the
+        gate goes by them."""
         observed, states = self.generator.observed(audio)
         falls, _ = self.gate.falls(observed.heights, states.room, self.generator.band_means)
-        return self.settled(falls, len(audio), LONG_SECONDS)
+        told = torch.cat([falls, self.generator.long_term_levels(observed)])
+        return self.settled(told, len(audio), LONG_SECONDS)
 
-    def measure(self, falls: Tensor) -> None:
-        """See what is usual: what is learnt hears each fall by how far from that it is."""
-        self.measured.append(falls.flatten(1))
+    @torch.no_grad()
+    def band_powers(self, audio: Tensor) -> Tensor:
+        """Mean power of each band over time, [batch, bands], of audio [batch, 1, samples]. In another window than the
+        generator's, which leaks more of loud bands into quiet ones."""
+        size = self.generator.config.window
+        spectrum = torch.stft(audio.squeeze(1), size, window=self.window, center=False, return_complex=True)
+        power = (spectrum[:, :-1] / self.window.sum()).abs().square().mean(dim=2)
+        of_bands: Tensor = self.generator.band_means(power)
+        return of_bands.T
+
+    def measure(self, told: Tensor) -> None:
+        """See what is usual: what is learnt hears everything by how far from that it is."""
+        self.measured.append(told.flatten(1))
         heard = torch.cat(self.measured, dim=1)
         self.usual, self.deviation = heard.mean(dim=1), heard.std(dim=1).clamp_min(LEAST_DEVIATION)
 
     @torch.no_grad()
     def fold(self) -> None:
-        """Bring what is learnt into the gate, which hears the falls as they are."""
+        """Bring what is learnt into the gate, which is told everything as it is."""
         weights = self.widen.weight / self.deviation
         self.gate.widen.copy_(weights)
         self.gate.widen_bias.copy_((self.widen.bias - weights @ self.usual).unsqueeze(1))
         self.gate.narrow.copy_(self.narrow.weight)
         self.gate.narrow_bias.copy_(self.narrow.bias.unsqueeze(1))
 
-    def noted(self, batch: Batch) -> Notes:
-        """Some frames' falls, spread over each clip, and where the room is strong. Raises ValueError where nobody knows
-        how loud it is."""
-        if batch.noise_db is None or batch.reverberation_db is None:
-            raise ValueError("got clips of which nobody knows whether they were recorded in a room")
-        self.count(batch.degraded, self.generator.config.sample_rate)
-        falls = self.falls(batch.degraded)
+    def noted(self, batch: RoomClips) -> Notes:
+        """What the gate is told in some frames, spread over each clip, and what the room added."""
+        self.count(batch.heard, self.generator.config.sample_rate)
+        told = self.told(batch.heard)
         if len(self.measured) < MEASURED_BATCHES:
-            self.measure(falls)
-        spread = torch.linspace(0, falls.shape[-1] - 1, FRAMES_NOTED).round().long()
-        least_db = torch.where(batch.noise_db > NOISY_DB, STRONG_UNDER_NOISE_DB, STRONG_DB)
-        strong = (batch.reverberation_db > least_db).float().repeat_interleave(FRAMES_NOTED)
-        return Notes(falls[..., spread].permute(1, 2, 0).flatten(0, 1), strong)
+            self.measure(told)
+        music = LEAST_POWER + self.band_powers(batch.music)
+        in_room = LEAST_POWER + self.band_powers(batch.music + batch.reverberation)
+        # Above zero where waves of both cancel
+        undoing = (0.5 * torch.log(music / in_room)).clamp(-LARGEST_ADDED, 0.0)
+        level_db = DB_PER_DECADE * torch.log10(music / music.amax(dim=1, keepdim=True))
+        quiet, loud = HEARD_DB
+        weights = share_of(level_db - quiet, loud - quiet)
+        spread = torch.linspace(0, told.shape[-1] - 1, FRAMES_NOTED).round().long()
+        of_frames = (part.repeat_interleave(FRAMES_NOTED, dim=0) for part in (undoing, weights))
+        return Notes(told[..., spread].permute(1, 2, 0).flatten(0, 1), *of_frames)
 
     def losses(self, notes: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """The gate's cross entropy over notes, and how well it tells."""
-        falls, strong = notes
-        logit = self.learnt((falls - self.usual) / self.deviation).squeeze(1)
-        loss = functional.binary_cross_entropy_with_logits(logit, strong)
-        share = torch.sigmoid(logit)
-        right, wrong = ((share * those).sum() / those.sum().clamp_min(1.0) for those in (strong, 1.0 - strong))
-        return {"loss": loss, "told": right - wrong}
+        """The squared error of what rooms added, in bands that are heard, and the mean size of both in dB."""
+        told, undoing, weights = notes
+        error = self.learnt((told - self.usual) / self.deviation) - undoing
+        whole = weights.sum().clamp_min(1.0)
+        loss = (weights * error.square()).sum() / whole
+        added_db, error_db = ((weights * x.abs()).sum() / whole / NEPERS_PER_DB for x in (undoing, error))
+        return {"loss": loss, "added_db": added_db, "error_db": error_db}
 
     def checkpoint(self, recent: Sequence[dict[str, float]], facts: dict[str, object]) -> None:
         """A row of the curve, and the weights with what was learnt."""
@@ -122,9 +163,10 @@ class RoomRun(NotingRun):
         super().checkpoint(recent, facts)
 
 
-def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[Batch]:
+def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[RoomClips]:
     """Batches without end."""
-    return batches(lessons.material, RECIPE, given.seconds, given.batch, given.seed, workers=given.workers)
+    clips = MusicInRooms(lessons.material, given.seconds, Recipe.parse(RECIPE), given.seed)
+    return DataLoader(clips, batch_size=given.batch, num_workers=given.workers, collate_fn=collate_rooms)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -49,8 +49,7 @@ def cut_windows(batch: Batch, window: int) -> Batch:
         passband_hz=repeated(batch.passband_hz),
         cutoff_hz=repeated(batch.cutoff_hz),
         windows=windows,
-        noise_db=None,
-        reverberation_db=None,
+        in_room=None,
     )
 
 
@@ -83,8 +82,7 @@ def move(batch: Batch, device: torch.device) -> Batch:
         degraded=batch.degraded.to(device),
         target=batch.target.to(device),
         controls=batch.controls.to(device),
-        noise_db=None if batch.noise_db is None else batch.noise_db.to(device),
-        reverberation_db=None if batch.reverberation_db is None else batch.reverberation_db.to(device),
+        in_room=None if batch.in_room is None else batch.in_room.to(device),
         passband_hz=batch.passband_hz.to(device),
         cutoff_hz=batch.cutoff_hz.to(device),
     )

@@ -29,15 +29,13 @@ MIX_SHARE = 0.15
 SILENT_START_SHARE = 0.05
 LEVEL_DBFS = (-40.0, -14.0)  # of the clean music, as phones are held near and far
 LOUDEST_PEAK = 0.99
-NOTHING_DB = -100.0  # of what is not there at all
 
 
 @dataclass(frozen=True)
 class Batch:
     """Tensors of a batch: audio [batch, 1, samples], controls [batch, 3], passband [batch] in Hz (below it everything
-    can be known), cutoff [batch] in Hz (above it the target says nothing), `noise_db` and `reverberation_db` [batch],
-    how much louder noise and reverberation are than the music that is heard itself, NOTHING_DB for none (None: not
-    known). Each `windows` rows are neighbours that were cut from one clip."""
+    can be known), cutoff [batch] in Hz (above it the target says nothing), `in_room` [batch]: 1 for what was recorded
+    in a room, else 0 (None: not known). Each `windows` rows are neighbours that were cut from one clip."""
 
     degraded: Tensor
     target: Tensor
@@ -45,13 +43,7 @@ class Batch:
     passband_hz: Tensor
     cutoff_hz: Tensor
     windows: int = 1
-    noise_db: Tensor | None = None
-    reverberation_db: Tensor | None = None
-
-    @property
-    def in_room(self) -> Tensor | None:
-        """1 for what was recorded in a room, else 0, [batch]; None where that is not known."""
-        return None if self.reverberation_db is None else (self.reverberation_db > NOTHING_DB).float()
+    in_room: Tensor | None = None
 
 
 class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
@@ -124,8 +116,7 @@ def collate(examples: list[tuple[Samples, ...]]) -> Batch:
     clean, noise, reverberation, missing, controls, limits = (
         torch.from_numpy(np.stack(part)) for part in zip(*examples, strict=True)
     )
-    music = clean - missing
-    degraded = music + noise + reverberation
+    degraded = clean - missing + noise + reverberation
     denoise, dereverb, extend = (controls[:, i : i + 1] for i in range(3))
     target = degraded - denoise * noise - dereverb * reverberation + extend * missing
     return Batch(
@@ -134,14 +125,5 @@ def collate(examples: list[tuple[Samples, ...]]) -> Batch:
         controls,
         limits[:, 0],
         limits[:, 1],
-        noise_db=louder_db(noise, music),
-        reverberation_db=louder_db(reverberation, music),
+        in_room=reverberation.any(dim=1).float(),
     )
-
-
-def louder_db(part: Tensor, music: Tensor) -> Tensor:
-    """How much louder a part [batch, samples] is than the music, in dB, [batch]; NOTHING_DB where there is nothing of
-    it, and only there."""
-    added, heard = (audio.square().mean(dim=1) for audio in (part, music))
-    ratio = 10.0 * torch.log10(added / heard.clamp_min(QUIETEST_RMS**2))
-    return ratio.clamp_min(NOTHING_DB + 1.0).masked_fill(~part.any(dim=1), NOTHING_DB)

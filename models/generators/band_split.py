@@ -8,6 +8,7 @@ blocks mix over time (gated linear recurrence), across bands and across channels
     empty, and bins that noise has drowned
     envelope              slow gains on copies, common to all bins of a band: lower ones where a recording is dull
     colour                a slow equaliser, common to all bins of a band, for microphones that are covered
+    room                  slow shares of a strong room, common to all bins of a band: of a bin at least so much is taken
 
 and the change to the spectrum is a sum of products with the controls: at controls 0, 0, 0 it is zero by structure.
 Gains are real and common to all channels, so that level and phase differences between channels survive.
@@ -167,14 +168,16 @@ class States(NamedTuple):
 class Gains:
     """Per-bin gains: `masks` [2, frames, bins], what is taken as noise and as reverberation; `copies` [shifts, frames,
     bins], for bins that are `empty` or `drowned`, [1, frames, bins] from 0 to 1; `colour` [1, frames, cells], what an
-    equaliser adds of what is kept, or None for none; `evening` [1, frames, bins], gains on what is copied, or None;
-    `envelope` [1, frames, cells], gains on copies in bins that are empty, or None."""
+    equaliser adds of what is kept, or None for none; `room` [1, frames, cells], the share that a room added over time,
+    or None; `evening` [1, frames, bins], gains on what is copied, or None; `envelope` [1, frames, cells], gains on
+    copies in bins that are empty, or None."""
 
     masks: Tensor
     copies: Tensor
     empty: Tensor
     drowned: Tensor
     colour: Tensor | None = None
+    room: Tensor | None = None
     evening: Tensor | None = None
     envelope: Tensor | None = None
 
@@ -460,7 +463,11 @@ class BandSplitGenerator(nn.Module):
             else None
         )
         self.envelope = Envelope(layout.bands, config.envelope_hidden) if config.envelope_hidden else None
-        self.room_gate = RoomGate(layout, config.room_hidden, frames_per_second) if config.room_hidden else None
+        self.room_gate = (
+            RoomGate(layout, config.room_hidden, frames_per_second, self.features.most_frames)
+            if config.room_hidden
+            else None
+        )
 
     @property
     def margin(self) -> int:
@@ -495,30 +502,20 @@ class BandSplitGenerator(nn.Module):
         `forward` takes it, [1, frames, 1]."""
         room, statistics, memories, lasts = self.parted(states)
         observed, statistics = self.features(logs, statistics)
-        if in_room is None:
-            in_room, room = self.room(observed, room)
+        heads, opening, room = self.by_long_term(observed, room, in_room)
         x = self.encoder(observed.features)
         next_memories, next_lasts = [], []
         for block, memory, last in zip(self.blocks, memories, lasts, strict=True):
             x, memory, last = block(x, memory, last)
             next_memories.append(memory)
             next_lasts.append(last)
-        return self.decide(x, observed, in_room), [*room, *statistics, *next_memories, *next_lasts]
+        return self.decide(x, observed, heads, opening), [*room, *statistics, *next_memories, *next_lasts]
 
-    def room(self, observed: Observations, state: list[Tensor]) -> tuple[Tensor | None, list[Tensor]]:
-        """The gate [1, frames, 1] of what is taken as reverberation, None where it is always open, and its state. Shut
-        until there is enough to go by: at first everything falls slowly, as in a room."""
-        if self.room_gate is None:
-            return None, state
-        gate, state = self.room_gate(observed.heights, state, self.band_means)
-        return observed.settled.flatten(1, 2) * gate, state
-
-    def decide(self, x: Tensor, observed: Observations, in_room: Tensor | None) -> Gains:
-        """Gains by what the blocks made of the bands, x [bands * frames, channels], by what each bin shows, and by
-        whether there is a room."""
+    def decide(self, x: Tensor, observed: Observations, heads: dict[str, Tensor], in_room: Tensor | None) -> Gains:
+        """Gains by what the blocks made of the bands, x [bands * frames, channels], by what each bin shows, by what
+        follows from long-term levels, and by whether there is a room."""
         x = self.norm(x)
         masks, copies = self.decoder(x).split([MASKS_PER_BIN, len(self.config.copy_shifts)])
-        heads = self.by_long_term(observed)
         of_bins, values = self.bin_mixing(observed.features, x, list(heads.values()))
         evening = None
         if self.config.evening:
@@ -548,24 +545,34 @@ class BandSplitGenerator(nn.Module):
         levels: Tensor = self.band_means(observed.long_term.reshape(-1, self.config.bins))
         return levels
 
-    def by_long_term(self, observed: Observations) -> dict[str, Tensor]:
-        """What follows from each bin's long-term level, as `Gains` names it: what the equaliser adds, and gains of the
-        envelope, [bands, frames] each, of those that there are."""
-        if self.colouring is None and self.envelope is None:
-            return {}
+    def by_long_term(
+        self, observed: Observations, room: list[Tensor], in_room: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor | None, list[Tensor]]:
+        """What follows from each band's long-term level, as `Gains` names it: what the equaliser adds, gains of the
+        envelope, and a room's share, [bands, frames] each, of those that there are; the gate of what is taken as
+        reverberation, [1, frames, 1], None where it is always open; and the next state of the gate of rooms after
+        `room`. With `in_room` given, that is the gate, and no share over time is told."""
+        heads: dict[str, Tensor] = {}
+        if self.colouring is None and self.envelope is None and self.room_gate is None:
+            return heads, in_room, room
         levels = self.long_term_levels(observed)
-        found: dict[str, Tensor] = {}
+        counted = observed.counted.reshape(1, -1)
         if self.colouring is not None:
-            found["colour"] = self.colouring(levels, observed.counted.reshape(1, -1))
+            heads["colour"] = self.colouring(levels, counted)
         if self.envelope is not None:
-            found["envelope"] = self.envelope(levels)
-        return found
+            heads["envelope"] = self.envelope(levels)
+        if self.room_gate is not None and in_room is None:
+            in_room, heads["room"], room = self.room_gate(observed.heights, levels, counted, room, self.band_means)
+        return heads, in_room, room
 
     def change(self, gains: Gains, spectrum: Tensor, controls: Tensor) -> Tensor:
         """What `gains` add to a scaled `spectrum` [2, channels, frames, bins] under `controls` [3, frames, 1]."""
         denoise, dereverb, extend = controls.split(1)
         noise, reverberation = gains.masks.split(1)
         noise = noise + (1.0 - LARGEST_MASK) * gains.drowned
+        if gains.room is not None:
+            # Both say how much of it there is, in this frame and over time: together they would take it twice.
+            reverberation = torch.maximum(reverberation, self.of_bins(gains.room, 1.0 - noise))
         left = 1.0 - noise - reverberation
         kept = left * spectrum
         taken = denoise * noise + dereverb * reverberation

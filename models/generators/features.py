@@ -97,14 +97,12 @@ def cut_off(peaks: Tensor, emptiness: Tensor, bin_hertz: float) -> Tensor:
 class Observations(NamedTuple):
     """Of each bin: its features [7, time, batch, bins]; how empty it has been of late, in a recording that was cut off,
     0 to 1; its long mean above the running level, and its log magnitude above that long mean, in nepers:
-    [1, time, batch, bins] each. Of each frame whether that mean has heard enough to go by, 0 or 1, and of how many
-    frames it is a mean, at most as many as it ever is: [1, time, batch, 1] each."""
+    [1, time, batch, bins] each. Of how many frames it is a mean, at most as many as it ever is: [1, time, batch, 1]."""
 
     features: Tensor
     empty: Tensor
     long_term: Tensor
     heights: Tensor
-    settled: Tensor
     counted: Tensor
 
 
@@ -177,7 +175,6 @@ class StationarityFeatures(nn.Module):
         features = [logs - level, both - floor, heights, logs - slow_floor, standing_out(both)]
         empty = heard * share_of(self.filled - peaks, FILLING_DB * NEPERS_PER_DB)
         missing = empty * cut_off(peaks, empty, self.bin_hertz)
-        settled = share_of(frames - self.most_frames, HALF_A_FRAME)
         counted = frames.clamp_max(self.most_frames)
         state = [counted[:, -1:], means, floors - MINIMUM_START, peak]
-        return Observations(torch.cat(features), missing, long_means - level, heights, settled, counted), state
+        return Observations(torch.cat(features), missing, long_means - level, heights, counted), state

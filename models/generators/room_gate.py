@@ -1,11 +1,14 @@
-"""Whether a recording was made in a strong room: in a room nothing falls silent faster than the room does.
+"""What a strong room adds to each band, and whether there is one: in a room nothing falls silent faster than the room
+does.
 
 Of each bin the fall of its log magnitude from one frame to the next is followed where it stood above its own long mean,
 and the rise to where it stands there: a room slows falls, and rises tell how the music itself moves. Means over some
-seconds and the bins of a band, weighed by how far the bin stood above its mean, go to a small network. (That the rate
-of decay tells a room blindly: Ratnam et al. 2003, "Blind estimation of reverberation time".) Whether the room is strong
-enough to be worth taking it learns apart (models.learn_room): of a loss of the whole it would learn to shut, as music
-has its own decays.
+seconds and the bins of a band, weighed by how far the bin stood above its mean, go to a small network, with the bands'
+long-term levels. (That the rate of decay tells a room blindly: Ratnam et al. 2003, "Blind estimation of reverberation
+time".) It estimates what the room added to each band over time. Where that is little, it is left alone: what is taken
+there would be music as often. Where it is much, as in a hall, the generator takes reverberation frame by frame, and at
+least as much of each band as the room added over time, for it has coloured the long-term spectrum. It learns apart
+(models.learn_room): of a loss of the whole it would learn that there are no rooms, as music has its own decays.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.generators.bands import BandLayout, BandMeans
-from models.generators.features import share_of
+from models.generators.features import NEPERS_PER_DB, share_of
 from models.generators.recurrence import gated_recurrence, latest
 
 MEAN_SECONDS = 6.0
@@ -25,30 +28,43 @@ MEAN_SECONDS = 6.0
 FALLS_ABOVE = (0.0, 0.7, 1.5)
 RISES_ABOVE = (1.0,)
 KINDS = len(FALLS_ABOVE) + len(RISES_ABOVE)
+TOLD_OF_BANDS = KINDS + 1  # and their levels
 LEAST_WEIGHT = 0.02  # nepers: of what hardly stood above its mean there is no fall to speak of
-# From the first share on a strong room is likely enough to act, from the second on wholly. Of frames of training music
-# that was put into no room, much of which was recorded in one, twelve in a hundred pass the first, one the second.
-ROOM_DEAD_ZONE = 0.36
-ROOM_CERTAIN = 0.44
+# A room is strong by what it adds to bands in this lower share of the spectrum, 6 of 24 kHz: every microphone hears
+# those. From the first on it is taken, from the second on wholly.
+HEARD_SHARE = 0.25
+WEAK_ROOM_DB = 4.0
+STRONG_ROOM_DB = 6.0
+# At first everything falls slowly, as in a room: each second that the long mean has not heard yet speaks against one.
+EARLY_DOUBT_DB = 1.7
+LARGEST_ADDED = 20.0 * NEPERS_PER_DB
 
 
 class RoomGate(nn.Module):
-    """How far reverberation may be taken away, 0 to 1, by heights: each bin's log magnitude above its long mean."""
+    """How far what a room did may be undone, by heights: each bin's log magnitude above its long mean, and the bands'
+    long-term levels."""
 
     thresholds: Tensor
     rate: Tensor
+    strength: Tensor
 
-    def __init__(self, layout: BandLayout, hidden: int, frames_per_second: float) -> None:
+    def __init__(self, layout: BandLayout, hidden: int, frames_per_second: float, most_frames: float) -> None:
+        """`most_frames`: how many the long-term levels are a mean of, once that has heard so many."""
         super().__init__()
         self.bands, self.bins = layout.bands, layout.bins
-        self.widen = nn.Parameter(torch.zeros(hidden, layout.bands * KINDS))
+        self.most_frames = most_frames
+        self.doubt = EARLY_DOUBT_DB * NEPERS_PER_DB / frames_per_second
+        self.widen = nn.Parameter(torch.zeros(hidden, layout.bands * TOLD_OF_BANDS))
         self.widen_bias = nn.Parameter(torch.zeros(hidden, 1))
-        self.narrow = nn.Parameter(torch.zeros(1, hidden))
-        self.narrow_bias = nn.Parameter(torch.full((1, 1), -1.0))  # at the start it is shut
+        self.narrow = nn.Parameter(torch.zeros(layout.bands, hidden))
+        self.narrow_bias = nn.Parameter(torch.zeros(layout.bands, 1))  # at the start there is no room
         thresholds = torch.tensor(FALLS_ABOVE + RISES_ABOVE)
         rate = torch.full((1, 1), 1.0 - math.exp(-1.0 / (MEAN_SECONDS * frames_per_second)))
+        widths = torch.tensor([group.width for group in layout.groups for _ in range(group.count)])
+        heard = (widths.cumsum(0) <= HEARD_SHARE * layout.bins).float()
         self.register_buffer("thresholds", thresholds.reshape(-1, 1, 1, 1), persistent=False)
         self.register_buffer("rate", rate, persistent=False)
+        self.register_buffer("strength", -(heard / heard.sum()).reshape(1, -1), persistent=False)
         self.requires_grad_(False)
 
     def state_shapes(self, batch: int) -> list[tuple[int, ...]]:
@@ -73,13 +89,21 @@ class RoomGate(nn.Module):
         last = latest(found, means, self.bands)
         return ratios.transpose(1, 2).flatten(0, 1), [heights[:, -1:], last]
 
-    def estimate(self, falls: Tensor) -> Tensor:
-        """The logit [1, frames] of a room, by `falls`."""
-        hidden = functional.silu(self.widen @ falls + self.widen_bias)
-        return self.narrow @ hidden + self.narrow_bias
+    def estimate(self, told: Tensor) -> Tensor:
+        """Gains that undo what a room added to each band over time, in nepers [bands, frames], at most 0, by falls and
+        levels that are `told`, [bands * TOLD_OF_BANDS, frames]."""
+        hidden = functional.silu(self.widen @ told + self.widen_bias)
+        return (self.narrow @ hidden + self.narrow_bias).clamp(-LARGEST_ADDED, 0.0)
 
-    def forward(self, heights: Tensor, state: list[Tensor], band_means: BandMeans) -> tuple[Tensor, list[Tensor]]:
-        """The gate [1, frames, 1], and the next state."""
+    def forward(
+        self, heights: Tensor, levels: Tensor, counted: Tensor, state: list[Tensor], band_means: BandMeans
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """How far reverberation may be taken, [1, frames, 1], from 0 to 1; the share of each band that the room added,
+        as far as it is taken, [bands, frames]; and the next state. By heights as `falls` takes them, levels in nepers
+        [bands, frames], and of how many frames these are the mean, [1, frames]."""
         falls, state = self.falls(heights, state, band_means)
-        share = torch.sigmoid(self.estimate(falls))
-        return share_of(share - ROOM_DEAD_ZONE, ROOM_CERTAIN - ROOM_DEAD_ZONE).unsqueeze(2), state
+        undoing = self.estimate(torch.cat([falls, levels]))
+        weak, strong = (room_db * NEPERS_PER_DB for room_db in (WEAK_ROOM_DB, STRONG_ROOM_DB))
+        strength = self.strength @ undoing + self.doubt * counted
+        gate = share_of(strength - (weak + self.doubt * self.most_frames), strong - weak)
+        return gate.unsqueeze(2), gate * (1.0 - torch.exp(undoing)), state

@@ -84,8 +84,8 @@ def test_fewer_blocks_are_the_first_ones_and_an_equaliser_begins_with_nothing(tr
     assert len(made.blocks) == 1
     ours, theirs = made.blocks[0].state_dict(), trained.blocks[0].state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    observed, _ = made.observed(torch.randn(1, 1, 2 * 48000))
-    found = made.by_long_term(observed)
+    observed, states = made.observed(torch.randn(1, 1, 2 * 48000))
+    found, *_ = made.by_long_term(observed, states.room)
     assert not found["colour"].any()
     assert torch.equal(found["envelope"], torch.ones_like(found["envelope"]))
     again = resized(made, replace(made.config, window=2048, copy_shifts=at_window(2048).copy_shifts))

@@ -1,4 +1,5 @@
-"""Whether there is a room is told by how fast sound falls; what is taken then is learnt where there is one."""
+"""What a strong room adds is told by how fast sound falls, and undone; what is taken frame by frame is learnt where
+there is one."""
 
 from __future__ import annotations
 
@@ -10,13 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.data.dataset import NOTHING_DB, Batch, DegradedMusic, collate
+from models.data.dataset import DegradedMusic, collate
 from models.data.material import Material
 from models.data.recipes import Recipe
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator, copy_shifts
-from models.generators.room_gate import KINDS, ROOM_CERTAIN, ROOM_DEAD_ZONE
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator, Gains, copy_shifts
+from models.generators.features import NEPERS_PER_DB
+from models.generators.room_gate import EARLY_DOUBT_DB, KINDS, LARGEST_ADDED, STRONG_ROOM_DB, WEAK_ROOM_DB
 from models.head_run import DONE_COLUMNS
-from models.learn_room import NOISY_DB, STRONG_DB, STRONG_UNDER_NOISE_DB, RoomRun, main
+from models.learn_room import FRAMES_NOTED, RoomClips, RoomRun, main
 from models.restoring import inputs
 from tests.support.teaching import assert_only_learnt, taught
 
@@ -40,27 +42,16 @@ def beats(decay_seconds: float, clips: int, seed: int) -> Tensor:
     return torch.from_numpy(0.1 * random.standard_normal((clips, 1, 4 * RATE)) * envelope).float()
 
 
-def told(audio: Tensor, reverberation_db: float, noise_db: float = NOTHING_DB) -> Batch:
-    nyquist, noise, louder = (torch.full((len(audio),), value) for value in (24000.0, noise_db, reverberation_db))
-    return Batch(audio, audio, torch.ones(len(audio), 3), nyquist, nyquist, noise_db=noise, reverberation_db=louder)
-
-
-def joined(first: Batch, second: Batch) -> Batch:
-    assert first.noise_db is not None
-    assert first.reverberation_db is not None
-    assert second.noise_db is not None
-    assert second.reverberation_db is not None
-    return replace(
-        first,
-        degraded=torch.cat([first.degraded, second.degraded]),
-        noise_db=torch.cat([first.noise_db, second.noise_db]),
-        reverberation_db=torch.cat([first.reverberation_db, second.reverberation_db]),
-    )
+def in_rooms(music: Tensor, reverberation: Tensor) -> RoomClips:
+    return RoomClips(music + reverberation, music, reverberation)
 
 
 def test_slow_decays_fall_less_and_steep_falls_vanish_first(generator: BandSplitGenerator, tmp_path: Path) -> None:
     run = RoomRun(tmp_path, generator, 1e-3, 1.0)
-    dry, wet = (run.falls(beats(seconds, 2, 1)).mean(dim=(1, 2)).unflatten(0, (-1, KINDS)) for seconds in (0.1, 1.2))
+    falls = generator.layout.bands * KINDS
+    dry, wet = (
+        run.told(beats(seconds, 2, 1))[:falls].mean(dim=(1, 2)).unflatten(0, (-1, KINDS)) for seconds in (0.1, 1.2)
+    )
     slower = (wet / dry)[20:].mean(dim=0)
     assert slower[0] < 0.9
     assert slower[1] < slower[0]
@@ -70,38 +61,95 @@ def test_slow_decays_fall_less_and_steep_falls_vanish_first(generator: BandSplit
 def test_the_gate_learns_and_nothing_else_does(generator: BandSplitGenerator, tmp_path: Path) -> None:
     before = {name: value.clone() for name, value in generator.state_dict().items()}
     run = RoomRun(tmp_path, generator, 1e-2, 1.0)
-    batch = joined(told(beats(0.1, 3, 1), NOTHING_DB), told(beats(1.2, 3, 2), STRONG_DB + 1.0))
-    for step in range(120):
-        run.minutes = step / 120
-        run.step(batch)
-    run.checkpoint([{"loss": 0.0, "told": 0.0, "learning_rate": 0.0}], {})
+    music = beats(0.1, 6, 1)
+    hall = 2.0 * beats(1.2, 6, 2)
+    hall[:3] = 0.0
+    for step in range(60):
+        run.minutes = step / 60
+        run.step(in_rooms(music, hall))
+    run.checkpoint([{"loss": 0.0, "added_db": 0.0, "error_db": 0.0, "learning_rate": 0.0}], {})
     assert_only_learnt(generator, before, "room_gate")
-    assert gate(generator, beats(1.2, 2, 3)).min() == 1.0
-    assert gate(generator, beats(0.1, 2, 4)).max() == 0.0
+    dry, wet = beats(0.1, 2, 3), 2.0 * beats(1.2, 2, 4)
+    opening, share = gate(generator, dry + wet)
+    assert opening.min() == 1.0
+    powers = run.band_powers(dry) / run.band_powers(dry + wet)
+    assert float((1.0 - share).log().mean()) == pytest.approx(0.5 * float(powers.log().mean()), rel=0.2)
+    opening, share = gate(generator, beats(0.1, 2, 5))
+    assert opening.max() == 0.0
+    assert not share.any()
 
 
 @torch.no_grad()
-def gate(generator: BandSplitGenerator, audio: Tensor) -> Tensor:
-    """The gate [frames, clips] over the last second."""
+def gate(generator: BandSplitGenerator, audio: Tensor) -> tuple[Tensor, Tensor]:
+    """The gate [frames, clips] over the last second, and the room's share of each band then, [bands, frames, clips]."""
     observed, states = generator.observed(audio)
-    opening, _ = generator.room(observed, states.room)
+    heads, opening, _ = generator.by_long_term(observed, states.room)
     assert opening is not None
-    return opening.reshape(-1, len(audio))[-RATE // CONFIG.hop : -1]
+    last = slice(-RATE // CONFIG.hop, -1)
+    return opening.reshape(-1, len(audio))[last], heads["room"].unflatten(1, (-1, len(audio)))[:, last]
+
+
+@torch.no_grad()
+def adding(generator: BandSplitGenerator, room_db: float) -> BandSplitGenerator:
+    """The generator, to which everything sounds as if a room had made it so much louder."""
+    assert generator.room_gate is not None
+    generator.room_gate.narrow_bias.fill_(-room_db * NEPERS_PER_DB)
+    return generator
 
 
 @torch.no_grad()
 def test_what_is_taken_as_reverberation_is_what_the_gate_lets_through(generator: BandSplitGenerator) -> None:
-    assert generator.room_gate is not None
     generator.decoder.bias[0], generator.decoder.bias[1] = -20.0, 20.0  # nothing is noise, all is reverberation
     audio = beats(0.3, 1, 5)
-    taken = [audio - generator(audio, torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([room])) for room in (0.0, 1.0)]
-    assert not taken[0].any()
-    assert float(taken[1].std() / audio.std()) > 0.5
-    for share, wanted in ((ROOM_DEAD_ZONE - 0.01, 0), (ROOM_CERTAIN + 0.01, 1)):
-        generator.room_gate.narrow_bias.fill_(float(torch.logit(torch.tensor(share))))
-        found = audio - generator(audio, torch.tensor([[1.0, 1.0, 0.0]]))
-        assert torch.equal(found[..., -RATE:], taken[wanted][..., -RATE:])
-        assert not found[..., :RATE].any()  # as yet there is nothing to go by
+    wanted = [audio - generator(audio, torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([room])) for room in (0.0, 1.0)]
+    assert not wanted[0].any()
+    assert float(wanted[1].std() / audio.std()) > 0.5
+    weak = adding(generator, WEAK_ROOM_DB - 0.1)(audio, torch.ones(1, 3))
+    assert torch.equal(weak, audio)
+    kept = adding(generator, STRONG_ROOM_DB + 0.1)(audio, torch.tensor([[1.0, 1.0, 0.0]]))
+    torch.testing.assert_close(kept[..., -RATE:], (audio - wanted[1])[..., -RATE:])  # masks take more than its share
+
+
+@torch.no_grad()
+def test_what_a_room_added_is_taken_once_it_is_certain(generator: BandSplitGenerator) -> None:
+    generator.decoder.bias[:2] = -20.0  # nothing is noise, nothing reverberation
+    audio = beats(0.3, 1, 6)
+
+    def louder_db(room_db: float, start: float, end: float, dereverb: float = 1.0) -> float:
+        """Of what comes out, over some of its seconds."""
+        within = slice(int(start * RATE), int(end * RATE))
+        enhanced = adding(generator, room_db)(audio, torch.tensor([[1.0, dereverb, 1.0]]))
+        return 20 * float(torch.log10(enhanced[..., within].std() / audio[..., within].std()))
+
+    assert louder_db(WEAK_ROOM_DB, 0.0, 4.0) == 0.0
+    assert louder_db(STRONG_ROOM_DB, 2.4, 4.0) == pytest.approx(-STRONG_ROOM_DB, abs=0.05)
+    assert -4.0 < louder_db((WEAK_ROOM_DB + STRONG_ROOM_DB) / 2, 2.4, 4.0) < -1.0
+    assert louder_db(STRONG_ROOM_DB, 2.4, 4.0, dereverb=0.0) == 0.0
+    # So much less is certain in the first second as the long mean lacks.
+    assert louder_db(WEAK_ROOM_DB + EARLY_DOUBT_DB / 2, 0.0, 0.4) == 0.0
+    assert louder_db(WEAK_ROOM_DB + EARLY_DOUBT_DB / 2, 2.4, 4.0) < -0.5
+    sure_db = STRONG_ROOM_DB + 2.0 * EARLY_DOUBT_DB
+    assert louder_db(sure_db, 0.0, 4.0) == pytest.approx(-sure_db, abs=0.05)
+    assert louder_db(90.0, 2.4, 4.0) == pytest.approx(-LARGEST_ADDED / NEPERS_PER_DB, abs=0.5)
+
+
+@torch.no_grad()
+def test_of_a_bin_the_room_takes_at_least_its_share_of_what_noise_left(generator: BandSplitGenerator) -> None:
+    bins = CONFIG.bins
+    nothing = torch.zeros(1, 1, bins)
+    masks = torch.cat([torch.full((1, 1, bins), 0.2), torch.zeros(1, 1, bins)])
+    masks[1, :, bins // 2 :] = 0.7
+    room = torch.full((1, 1, bins // generator.layout.cell), 0.5)
+    spectrum = torch.randn(2, 1, 1, bins)
+    for dereverb, lower, upper in ((1.0, -0.2 - 0.5 * 0.8, -0.9), (0.5, -0.2 - 0.2, -0.2 - 0.35), (0.0, -0.2, -0.2)):
+        change = generator.change(
+            Gains(masks, nothing, nothing, nothing, room=room),
+            spectrum,
+            torch.tensor([1.0, dereverb, 1.0]).reshape(3, 1, 1),
+        )
+        gains = (change / spectrum)[0, 0, 0]
+        torch.testing.assert_close(gains[: bins // 2], torch.full((bins // 2,), lower))
+        torch.testing.assert_close(gains[bins // 2 :], torch.full((bins // 2,), upper))
 
 
 def test_training_knows_where_there_is_a_room(generator: BandSplitGenerator) -> None:
@@ -115,36 +163,31 @@ def test_training_knows_where_there_is_a_room(generator: BandSplitGenerator) -> 
     assert batch.in_room is not None
     assert batch.in_room.tolist() == [float(parts[2].any()) for parts in made]
     assert 5 < batch.in_room.sum() < 25
-    assert batch.reverberation_db is not None
-    for louder_db, (clean, _, reverberation, missing, *_) in zip(batch.reverberation_db.tolist(), made, strict=True):
-        if reverberation.any():
-            wanted = 20 * np.log10(float(reverberation.std()) / float((clean - missing).std()))
-            assert louder_db == pytest.approx(wanted, abs=0.05)
-        else:
-            assert louder_db == NOTHING_DB
     assert torch.equal(inputs(generator, batch)[2], batch.in_room)
     assert len(inputs(BandSplitGenerator(replace(CONFIG, room_hidden=0)), batch)) == 2
-    assert len(inputs(generator, replace(batch, reverberation_db=None))) == 2
+    assert len(inputs(generator, replace(batch, in_room=None))) == 2
 
 
-def test_a_room_louder_than_the_music_is_strong_and_under_noise_sooner(
+def test_notes_say_how_much_louder_a_room_made_each_band_that_is_heard(
     generator: BandSplitGenerator, tmp_path: Path
 ) -> None:
+    torch.manual_seed(0)
     run = RoomRun(tmp_path, generator, 1e-3, 1.0)
-    noted = [
-        run.noted(told(beats(1.0, 1, 1), louder, noise))
-        for louder, noise in (
-            (STRONG_DB - 1.0, NOISY_DB - 1.0),
-            (STRONG_DB + 1.0, NOISY_DB - 1.0),
-            (STRONG_UNDER_NOISE_DB - 1.0, NOISY_DB + 1.0),
-            (STRONG_UNDER_NOISE_DB + 1.0, NOISY_DB + 1.0),
-        )
-    ]
-    assert [set(notes.strong.tolist()) for notes in noted] == [{0.0}, {1.0}, {0.0}, {1.0}]
-    assert torch.equal(noted[0].falls, noted[1].falls)
-    assert not torch.equal(noted[0].falls[0], noted[0].falls[-1])
-    with pytest.raises(ValueError, match="nobody knows whether they were recorded in a room"):
-        run.noted(replace(told(beats(1.0, 1, 1), 0.0), reverberation_db=None))
+    music, reverberation = 0.1 * torch.randn(2, 1, 4 * RATE), 0.2 * torch.randn(2, 1, 4 * RATE)
+    reverberation[0] = 0.0
+    spectrum = torch.fft.rfft(music)
+    spectrum[..., spectrum.shape[-1] // 2 :] *= 1e-4  # nothing above 12 kHz
+    music = torch.fft.irfft(spectrum)
+    notes = run.noted(in_rooms(music, reverberation))
+    assert [len(part) for part in notes] == [2 * FRAMES_NOTED] * 3
+    dry, wet = notes.undoing.unflatten(0, (2, FRAMES_NOTED))
+    assert not dry.any()
+    assert torch.equal(wet, wet[:1].expand_as(wet))
+    torch.testing.assert_close(wet[0, :40], torch.full((40,), -0.5 * float(np.log(5.0))), atol=0.1, rtol=0.0)
+    assert (wet[0, 40:] == -LARGEST_ADDED).all()
+    assert notes.weights[:, :40].min() == 1.0
+    assert not notes.weights[:, 42:].any()
+    assert not torch.equal(notes.told[0], notes.told[FRAMES_NOTED - 1])
 
 
 def test_a_generator_without_a_gate_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""Weights files of the first layout compute what they always did."""
+"""Weights files of earlier layouts compute what they always did, but for gates of rooms, which told another thing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from models.checkpoint import config_text, load_band_split, save_generator, write_tensors
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
-from models.generators.first_layout import from_first_layout
+from models.generators.earlier_layouts import from_first_layout
 
 CONFIG = BandSplitConfig(channels=6, blocks=2, band_hidden=5, channel_hidden=4)
 FEATURES = 7
@@ -77,3 +78,19 @@ def test_a_channel_that_only_knew_the_frame_before_has_no_equal(generator: BandS
     weights["blocks.1.time.now"][3] = 0.0
     with pytest.raises(ValueError, match=r"blocks\.1\.time\.now is zero in channel 3"):
         from_first_layout(weights)
+
+
+def test_a_file_of_the_second_layout_has_a_shut_gate_of_rooms_and_all_else(
+    generator: BandSplitGenerator, tmp_path: Path
+) -> None:
+    config = replace(CONFIG, room_hidden=3)
+    weights = dict(generator.state_dict())
+    weights |= {"room_gate.widen": torch.ones(3, 192), "room_gate.widen_bias": torch.ones(3, 1)}
+    weights |= {"room_gate.narrow": torch.ones(1, 3), "room_gate.narrow_bias": torch.ones(1, 1)}
+    metadata = {"generator": "band_split", "config": config_text(config), "facts": "{}", "layout": "2"}
+    write_tensors(tmp_path / "second.safetensors", weights, metadata)
+    loaded, _ = load_band_split(tmp_path / "second.safetensors")
+    for name, wanted in generator.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], wanted)
+    assert loaded.room_gate is not None
+    assert not any(parameter.any() for parameter in loaded.room_gate.parameters())

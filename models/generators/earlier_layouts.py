@@ -1,14 +1,22 @@
-"""Weights of the streaming generator as they lay at first, brought to how they lie now: what they compute is the same.
+"""Weights of the streaming generator as they lay in earlier layouts, brought to how they lie now: what they compute is
+the same, but for the gate of rooms.
 
-At first the mixing over time weighed each frame's channels (`now`) after a norm that has weights of its own; a bin's
-features stood in another order; the decoder's columns lay output by output; the mixing of bins multiplied from the
-other side; and what is gated stood in one matrix with its gate.
+In the first layout the mixing over time weighed each frame's channels (`now`) after a norm that has weights of its own;
+a bin's features stood in another order; the decoder's columns lay output by output; the mixing of bins multiplied from
+the other side; and what is gated stood in one matrix with its gate.
+
+In the second the gate of rooms told whether there was a room, not what it added, and nothing follows from the one for
+the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
+
+ROOM_GATE = "room_gate."
 
 FEATURE_ORDER = (0, 1, 3, 2, 4, 5, 6)
 """Where each of today's features stood at first."""
@@ -17,7 +25,7 @@ PARTS = {"time.project": ("update", "candidate", "gate"), "channel.widen": ("val
 
 
 def from_first_layout(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a BandSplitGenerator in the first layout, in today's.
+    """The weights of a BandSplitGenerator in the first layout, in the second.
 
     Raises ValueError where a weight `now` is zero: what such a channel remembers of the frame before has no equal.
     """
@@ -54,3 +62,10 @@ def from_first_layout(weights: dict[str, Tensor]) -> dict[str, Tensor]:
             made[f"{part}norm.bias"] = weights[f"{part}norm.bias"] * now
             made[f"{part}before"] = weights[f"{part}before"] / now
     return {name: value.contiguous() for name, value in made.items()}
+
+
+def from_second_layout(weights: Mapping[str, Tensor], beginning: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a BandSplitGenerator in the second layout, in today's: its gate of rooms, if it has one, is that
+    of the weights at the `beginning` of a new generator, and stays shut until it is taught (models.learn_room)."""
+    kept = {name: value for name, value in weights.items() if not name.startswith(ROOM_GATE)}
+    return kept | {name: value for name, value in beginning.items() if name.startswith(ROOM_GATE)}
