@@ -82,10 +82,10 @@ def load_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
     config = read_config(metadata["config"])
     generator: Generator
     generator = UNet(UNetConfig(**config)) if kind == UNET else BandSplitGenerator(BandSplitConfig(**config))
-    layout = metadata.get("layout", FIRST_LAYOUT)
-    if kind == BAND_SPLIT and layout == FIRST_LAYOUT:
-        tensors = from_first_layout(tensors)
-    if kind == BAND_SPLIT and layout in (FIRST_LAYOUT, SECOND_LAYOUT):
+    layout = metadata.get("layout", FIRST_LAYOUT) if kind == BAND_SPLIT else LAYOUT
+    if layout == FIRST_LAYOUT:
+        tensors, layout = from_first_layout(tensors), SECOND_LAYOUT
+    if layout == SECOND_LAYOUT:
         tensors = from_second_layout(tensors, generator.state_dict())
     generator.load_state_dict(tensors)
     return generator.eval(), json.loads(metadata["facts"])

@@ -40,7 +40,6 @@ DROPOUT = 0.25  # recordings are few
 LEAST_POWER = 1e-18  # of a bin, where a full-scale sine reads 1/4
 # Against the loudest band: what a room does to one counts a little from the first level on, wholly from the second.
 HEARD_DB = (-70.0, -50.0)
-DB_PER_DECADE = 10.0
 
 
 class RoomClips(NamedTuple):
@@ -99,8 +98,8 @@ class RoomRun(NotingRun):
 
     @torch.no_grad()
     def told(self, audio: Tensor) -> Tensor:
-        """Falls, rises and levels [bands * TOLD_OF_BANDS, batch, frames] of audio [batch, 1, samples], from when the
-        gate goes by them."""
+        """Falls, rises and levels [bands * TOLD_OF_BANDS, batch, frames] of audio [batch, 1, samples], from when
+        levels are settled."""
         observed, states = self.generator.observed(audio)
         falls, _ = self.gate.falls(observed.heights, states.room, self.generator.band_means)
         told = torch.cat([falls, self.generator.long_term_levels(observed)])
@@ -141,7 +140,7 @@ class RoomRun(NotingRun):
         in_room = LEAST_POWER + self.band_powers(batch.music + batch.reverberation)
         # Above zero where waves of both cancel
         undoing = (0.5 * torch.log(music / in_room)).clamp(-LARGEST_ADDED, 0.0)
-        level_db = DB_PER_DECADE * torch.log10(music / music.amax(dim=1, keepdim=True))
+        level_db = 10.0 * torch.log10(music / music.amax(dim=1, keepdim=True))
         quiet, loud = HEARD_DB
         weights = share_of(level_db - quiet, loud - quiet)
         spread = torch.linspace(0, told.shape[-1] - 1, FRAMES_NOTED).round().long()

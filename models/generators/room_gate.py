@@ -30,9 +30,10 @@ RISES_ABOVE = (1.0,)
 KINDS = len(FALLS_ABOVE) + len(RISES_ABOVE)
 TOLD_OF_BANDS = KINDS + 1  # and their levels
 LEAST_WEIGHT = 0.02  # nepers: of what hardly stood above its mean there is no fall to speak of
-# A room is strong by what it adds to bands in this lower share of the spectrum, 6 of 24 kHz: every microphone hears
-# those. From the first on it is taken, from the second on wholly.
+# How strong a room is, what it adds to bands in this lower share of the spectrum says, 6 of 24 kHz: every microphone
+# hears those.
 HEARD_SHARE = 0.25
+# From the first on what it added is taken, from the second on wholly.
 WEAK_ROOM_DB = 4.0
 STRONG_ROOM_DB = 6.0
 # At first everything falls slowly, as in a room: each second that the long mean has not heard yet speaks against one.
