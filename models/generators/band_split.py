@@ -8,7 +8,7 @@ blocks mix over time (gated linear recurrence), across bands and across channels
     empty, and bins that noise has drowned
     envelope              slow gains on copies, common to all bins of a band: lower ones where a recording is dull
     colour                a slow equaliser, common to all bins of a band, for microphones that are covered
-    room                  slow shares of a strong room, common to all bins of a band: of a bin at least so much is taken
+    room                  slow shares of a strong room, common to all bins of a band, of what is left of a bin
 
 and the change to the spectrum is a sum of products with the controls: at controls 0, 0, 0 it is zero by structure.
 Gains are real and common to all channels, so that level and phase differences between channels survive.
@@ -570,10 +570,11 @@ class BandSplitGenerator(nn.Module):
         denoise, dereverb, extend = controls.split(1)
         noise, reverberation = gains.masks.split(1)
         noise = noise + (1.0 - LARGEST_MASK) * gains.drowned
-        if gains.room is not None:
-            # Both say how much of it there is, in this frame and over time: together they would take it twice.
-            reverberation = torch.maximum(reverberation, self.of_bins(gains.room, 1.0 - noise))
         left = 1.0 - noise - reverberation
+        if gains.room is not None:
+            # Of what masks leave, as what lasts through all frames is what they see least of.
+            of_room = self.of_bins(gains.room, left)
+            reverberation, left = reverberation + of_room, left - of_room
         kept = left * spectrum
         taken = denoise * noise + dereverb * reverberation
         added = -taken if gains.colour is None else self.of_bins(extend * gains.colour, left) - taken

@@ -34,13 +34,12 @@ BLOCKS_SEEN = 8  # on either side
 LONGEST_CUT = BLOCK * BLOCKS_SEEN  # samples from edge to edge, at most: 5.3 ms at 48 kHz, half a period of 94 Hz
 WAITED_FOR = 192  # samples beyond a hop up to which the ends of its cuts are heard, where delay allows: 4 ms
 MARGIN_BEFORE = LONGEST_CUT + 1  # samples seen before those that are mended: a slope takes one more
-SHORTEST_CUT = 2.0  # samples from edge to edge around a single loudest sample, which is no cut
 # Of the level: from the first share on a sample counts as cut off a little, from the second on wholly.
 CUT_SHARES = (0.995, 0.998)
 QUIETEST_LEVEL = 1e-3  # no converter clips 60 dB below full scale
 MOST_RISE = 2.0  # times the level, before doubt
 DOUBT = 6.0  # times the level: what rises so high would not be drawn at all
-EDGE = 0.5  # sample: over which what is too short or too long for a cut fades
+EDGE = 0.5  # sample: over which what is too long for a cut fades
 # How steeply the logarithms of edges' weights fall with each sample of distance: in a sample's own block, and beyond.
 # Steeper ones tell edges that lie close to each other apart better, up to what float32 holds.
 OWN_STEEPNESS = 1.8
@@ -140,9 +139,14 @@ class Declipping(nn.Module):
         rise = ((ahead + behind - here) * here).clamp(0.0, MOST_RISE)
         # What began in the hop before, and whose end that has not heard: by how many samples in both.
         unheard = torch.minimum(before - self.place, (after - (self.waited_for - 1.0)) + self.place)
-        enough = torch.minimum(length - SHORTEST_CUT, LONGEST_CUT + EDGE - torch.maximum(length, LONGEST_CUT + unheard))
+        enough = LONGEST_CUT + EDGE - torch.maximum(length, LONGEST_CUT + unheard)
         told = enough.clamp(0.0, EDGE) / (EDGE * DOUBT)
-        missing: Tensor = cut[..., MARGIN_BEFORE : -self.margin] * told * (rise * (DOUBT - rise)) * here
+        # A single loudest sample is no cut: what was drawn of it would be a click, which shows above all else in highs
+        # that are empty, to whatever listens to them.
+        of_hop, around = cut[..., MARGIN_BEFORE : -self.margin], cut[..., MARGIN_BEFORE - 1 :]
+        samples = of_hop.shape[-1]
+        beside = torch.maximum(around[..., :samples], around[..., 2 : samples + 2])
+        missing: Tensor = torch.minimum(of_hop, beside) * told * (rise * (DOUBT - rise)) * here
         return missing.reshape(rows, 1, channels, -1) * level
 
     @staticmethod

@@ -6,9 +6,10 @@ and the rise to where it stands there: a room slows falls, and rises tell how th
 seconds and the bins of a band, weighed by how far the bin stood above its mean, go to a small network, with the bands'
 long-term levels. (That the rate of decay tells a room blindly: Ratnam et al. 2003, "Blind estimation of reverberation
 time".) It estimates what the room added to each band over time. Where that is little, it is left alone: what is taken
-there would be music as often. Where it is much, as in a hall, the generator takes reverberation frame by frame, and at
-least as much of each band as the room added over time, for it has coloured the long-term spectrum. It learns apart
-(models.learn_room): of a loss of the whole it would learn that there are no rooms, as music has its own decays.
+there would be music as often. Where it is much, as in a hall, the generator takes reverberation frame by frame, and of
+what that leaves in each band the share that the room added over time, for it has coloured the long-term spectrum. It
+learns apart (models.learn_room): of a loss of the whole it would learn that there are no rooms, as music has its own
+decays.
 """
 
 from __future__ import annotations

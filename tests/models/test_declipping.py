@@ -83,6 +83,24 @@ def test_whole_sound_stays() -> None:
         assert ratio_db(inner(wave), added + 1e-9) > 50.0
 
 
+@pytest.mark.parametrize("place", [0, 1, BLOCK // 2, BLOCK - 1])
+@pytest.mark.parametrize("height", [0.996, 0.9975, 1.0])
+def test_a_single_sample_at_the_level_stays(place: int, height: float) -> None:
+    """Wherever in a block it lies, and however near the level it comes: no hop that `may_be_cut` leaves out would have
+    gained anything."""
+    audio = 0.25 * partials(300.0, 610.0)
+    middle = MARGIN_BEFORE + 20 * BLOCK + place
+    audio[..., middle - 3 : middle + 3] = 0.8 * torch.tensor([0.4, 0.7, 0.95, height, 0.9, 0.6])
+    level = torch.full((1, 1, 1, 1), 0.8)
+    declipping = Declipping(SAMPLES)
+    assert not declipping.may_be_cut(audio, level).any()
+    assert not declipping(audio, level).any()
+    audio[..., middle + 1 : middle + 4] = 0.8 * torch.tensor([1.0, 0.9, 0.6])  # two of them are a cut
+    assert declipping.may_be_cut(audio, level).all()
+    drawn = declipping(audio, level)[..., middle - MARGIN_BEFORE + 1]
+    assert float(drawn) > 0.01
+
+
 def test_what_stays_below_the_level_is_no_cut() -> None:
     clipped = partials(700.0).clamp(-0.4, 0.4)
     assert not Declipping(SAMPLES)(clipped, torch.full((1, 1, 1, 1), 0.5)).any()

@@ -14,7 +14,7 @@ from torch import Tensor
 from models.data.dataset import DegradedMusic, collate
 from models.data.material import Material
 from models.data.recipes import Recipe
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator, Gains, copy_shifts
+from models.generators.band_split import LARGEST_MASK, BandSplitConfig, BandSplitGenerator, Gains, copy_shifts
 from models.generators.features import NEPERS_PER_DB
 from models.generators.room_gate import EARLY_DOUBT_DB, KINDS, LARGEST_ADDED, STRONG_ROOM_DB, WEAK_ROOM_DB
 from models.head_run import DONE_COLUMNS
@@ -106,8 +106,10 @@ def test_what_is_taken_as_reverberation_is_what_the_gate_lets_through(generator:
     assert float(wanted[1].std() / audio.std()) > 0.5
     weak = adding(generator, WEAK_ROOM_DB - 0.1)(audio, torch.ones(1, 3))
     assert torch.equal(weak, audio)
-    kept = adding(generator, STRONG_ROOM_DB + 0.1)(audio, torch.tensor([[1.0, 1.0, 0.0]]))
-    torch.testing.assert_close(kept[..., -RATE:], (audio - wanted[1])[..., -RATE:])  # masks take more than its share
+    room_db = STRONG_ROOM_DB + 0.1
+    taken = audio - adding(generator, room_db)(audio, torch.tensor([[1.0, 1.0, 0.0]]))
+    both = LARGEST_MASK + (1.0 - LARGEST_MASK) * (1.0 - 10 ** (-room_db / 20))
+    torch.testing.assert_close(taken[..., -RATE:], both / LARGEST_MASK * wanted[1][..., -RATE:])
 
 
 @torch.no_grad()
@@ -134,14 +136,14 @@ def test_what_a_room_added_is_taken_once_it_is_certain(generator: BandSplitGener
 
 
 @torch.no_grad()
-def test_of_a_bin_the_room_takes_at_least_its_share_of_what_noise_left(generator: BandSplitGenerator) -> None:
+def test_the_room_takes_its_share_of_what_masks_leave_of_a_bin(generator: BandSplitGenerator) -> None:
     bins = CONFIG.bins
     nothing = torch.zeros(1, 1, bins)
     masks = torch.cat([torch.full((1, 1, bins), 0.2), torch.zeros(1, 1, bins)])
     masks[1, :, bins // 2 :] = 0.7
     room = torch.full((1, 1, bins // generator.layout.cell), 0.5)
     spectrum = torch.randn(2, 1, 1, bins)
-    for dereverb, lower, upper in ((1.0, -0.2 - 0.5 * 0.8, -0.9), (0.5, -0.2 - 0.2, -0.2 - 0.35), (0.0, -0.2, -0.2)):
+    for dereverb, lower, upper in ((1.0, -0.2 - 0.4, -0.9 - 0.05), (0.5, -0.2 - 0.2, -0.2 - 0.375), (0.0, -0.2, -0.2)):
         change = generator.change(
             Gains(masks, nothing, nothing, nothing, room=room),
             spectrum,
