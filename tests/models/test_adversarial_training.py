@@ -23,7 +23,7 @@ from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.generators.unet import UNet, UNetConfig
 from models.opponent import DISCRIMINATOR_NAME, Opponent, excerpt
 from models.reconstruction import ReconstructionWeights
-from models.train import main
+from models.train import main, new_generator
 from models.trainer import Trainer, TrainingOptions
 
 NARROW = UNetConfig(sample_rate=48000, window=1024, channels=(4, 6), filters=(9, 5), dropout=0.0)
@@ -71,9 +71,7 @@ def test_the_discriminator_learns_once_it_has_joined(
     tmp_path: Path, generator_config: UNetConfig | BandSplitConfig, kind: DiscriminatorKind, conditional: bool
 ) -> None:
     torch.manual_seed(0)
-    generator: Generator
-    is_unet = isinstance(generator_config, UNetConfig)
-    generator = UNet(generator_config) if is_unet else BandSplitGenerator(generator_config)  # type: ignore[arg-type]
+    generator = new_generator(generator_config)
     rate, steps = (1e-2, 20) if kind == "first_half" else (3e-3, 8)
     trainer = trainer_of(tmp_path, generator, kind, conditional, replace(PLAYING, learning_rate=rate))
     assert trainer.opponent is not None
@@ -178,7 +176,7 @@ def test_a_discriminator_may_join_a_run_that_began_without(tmp_path: Path) -> No
 
 def test_a_discriminator_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="got 'critic', wanted one of first_half, multi_resolution"):
-        discriminator_for(UNet(NARROW), "critic", False)  # type: ignore[arg-type]
+        discriminator_for(UNet(NARROW), "critic", False)  # type: ignore[arg-type] # on purpose
     with pytest.raises(ValueError, match="windows of 256 samples hold no spectrum of 512"):
         discriminator_for(UNet(replace(NARROW, window=256)), "multi_resolution", False)
     Trainer(tmp_path, UNet(NARROW), TrainingOptions(minutes=1)).save({})

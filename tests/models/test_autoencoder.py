@@ -35,8 +35,8 @@ def test_all_that_comes_out_went_through_the_bottleneck() -> None:
     assert autoencoder.encode(audio).shape == (2, 6, 8)
     assert autoencoder(audio).shape == audio.shape
     with torch.no_grad():
-        autoencoder.bottleneck.weight.zero_()
-        autoencoder.bottleneck.bias.zero_()  # type: ignore[union-attr]
+        for parameter in autoencoder.bottleneck.parameters():
+            parameter.zero_()
     assert torch.equal(autoencoder(audio), autoencoder(2 * audio))
 
 

@@ -77,7 +77,7 @@ def test_losses_against_values_by_hand() -> None:
     assert float(generator_loss("least_squares", half)) == pytest.approx(0.25)
     assert float(feature_matching_loss([torch.tensor([2.0])], [torch.tensor([3.0])])) == pytest.approx(0.5)
     with pytest.raises(ValueError, match="got 'wasserstein', wanted 'logistic'"):
-        generator_loss("wasserstein", half)  # type: ignore[arg-type]
+        generator_loss("wasserstein", half)  # type: ignore[arg-type] # on purpose
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2, 3])

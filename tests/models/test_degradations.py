@@ -1,5 +1,7 @@
 """Degradations: parts that add up, levels that are what was asked, and targets that follow from the controls."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -241,7 +243,7 @@ def test_without_rooms_one_is_simulated() -> None:
     assert np.std(clip.reverberation) > 1e-4
 
 
-def test_rooms_are_simulated_once_and_by_their_seed(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_rooms_are_simulated_once_and_by_their_seed(tmp_path: Path) -> None:
     rooms = simulated_rooms(2, 7, tmp_path)
     again = simulated_rooms(2, 7, tmp_path)
     for one, other in zip(rooms, again, strict=True):

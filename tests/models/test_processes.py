@@ -143,7 +143,7 @@ def test_half_the_bits_learn_much_the_same(tmp_path: Path, kind: str) -> None:
 
 def test_precisions_that_are_none_are_refused_and_auto_is_exact_on_processors() -> None:
     with pytest.raises(ValueError, match="got 'fp8', wanted one of auto, fp32, bf16"):
-        autocast("fp8", torch.device("cpu"))  # type: ignore[arg-type]
+        autocast("fp8", torch.device("cpu"))  # type: ignore[arg-type] # on purpose
     matrix = torch.eye(2)
     with autocast("auto", torch.device("cpu")):
         assert (matrix @ matrix).dtype == torch.float32
