@@ -15,7 +15,7 @@ from export.hop_runner import HopRunner, Samples
 from export.material import phone_take, synthesised_music
 from export.onnx_file import OnnxRunner
 from export.proof import ParityError, StateErrors, control_tracks, prove_fp32
-from export.reduced_proof import prove_reduced, require_int8, run_long, signal_to_noise_db
+from export.reduced_proof import prove_reduced, require_int8, run_long, settled_round, signal_to_noise_db
 from export.streaming_graph import StreamingGraph
 from models.generators.band_split import BandSplitGenerator
 from models.generators.declipping import MARGIN_BEFORE, WAITED_FOR
@@ -142,7 +142,7 @@ class TestReduced:
 
     def test_a_larger_one_does_not(self, graph: StreamingGraph, fp32_runner: OnnxRunner, take: Samples) -> None:
         with pytest.raises(
-            ParityError, match=r"SNR to fp32 of 40\.0 dB in the worst of 3 minutes, wanted more than 50"
+            ParityError, match=r"SNR to fp32 of 40\.0 dB in the worst of 3 rounds of 0\.5 s, wanted more than 50"
         ):
             self.proven(graph, fp32_runner, SkewedRunner(fp32_runner, output=1.01), take)
 
@@ -175,6 +175,11 @@ class TestReduced:
     def test_too_few_minutes_show_no_drift(self, fp32_runner: OnnxRunner, take: Samples) -> None:
         with pytest.raises(ValueError, match=r"minutes: got 2, wanted at least 3"):
             run_long(fp32_runner, take, 2, 1024)
+
+    def test_a_file_is_judged_when_the_longest_memory_has_settled(self) -> None:
+        assert settled_round(10, 60.0) == 1
+        assert settled_round(10, 6.0) == 5  # a room that is heard for 6 s on end is told in full after 30
+        assert settled_round(3, 0.5) == 1
 
     def test_signal_to_noise(self) -> None:
         ones = np.ones(10, np.float32)
