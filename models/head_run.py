@@ -28,6 +28,8 @@ DONE_COLUMNS = ("minutes", "examples", "audio_hours", "learning_rate", "loss")
 BATCH = 16
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.01
+MEASURED_BATCHES = 20  # which say what is usual
+LEAST_DEVIATION = 1e-3
 
 
 class HeadRun(CountingRun):
@@ -106,6 +108,50 @@ class NotingRun(HeadRun):
             drawn = torch.randint(len(self.notes[0]), (self.notes_a_fit,))
             figures = super().step(tuple(part[drawn] for part in self.notes))
         return figures
+
+
+class MeasuringRun(NotingRun):
+    """A NotingRun of what is told so many values, `told`, and hears each by how far from usual it is; the part of the
+    generator that it becomes is told all values as they are."""
+
+    def __init__(
+        self,
+        out: Path,
+        generator: BandSplitGenerator,
+        learnt: nn.Module,
+        learning_rate: float,
+        planned: float,
+        told: int,
+    ) -> None:
+        super().__init__(out, generator, learnt, learning_rate, planned)
+        self.measured: list[Tensor] = []
+        self.usual, self.deviation = torch.zeros(told), torch.ones(told)
+
+    def measure(self, told: Tensor) -> None:
+        """See what is usual of values [told, ...], while there are few."""
+        if len(self.measured) >= MEASURED_BATCHES:
+            return
+        self.measured.append(told.flatten(1))
+        heard = torch.cat(self.measured, dim=1)
+        self.usual, self.deviation = heard.mean(dim=1), heard.std(dim=1).clamp_min(LEAST_DEVIATION)
+
+    def unusual(self, told: Tensor) -> Tensor:
+        """How far from usual values [..., told] are."""
+        return (told - self.usual) / self.deviation
+
+    def folded(self, first: nn.Linear) -> tuple[Tensor, Tensor]:
+        """Weights and bias of the `first` layer behind `unusual` for values as they are: [units, told], [units, 1]."""
+        weights = first.weight / self.deviation
+        return weights, (first.bias - weights @ self.usual).unsqueeze(1)
+
+    def fold(self) -> None:
+        """Bring what is learnt into the generator."""
+        raise NotImplementedError
+
+    def checkpoint(self, recent: Sequence[dict[str, float]], facts: dict[str, object]) -> None:
+        """A row of the curve, and the weights with what was learnt."""
+        self.fold()
+        super().checkpoint(recent, facts)
 
 
 def run_head(

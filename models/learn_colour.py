@@ -2,8 +2,9 @@
 --minutes 8
 
 Half of the music it hears was recorded through a random cover (models/data/steps/bandwidth.py); in all of it there may
-be rooms and noise. The gate learns which half, the equaliser the cover's gains with the opposite sign. All other
-weights of W stay as they are. The run begins anew at each call: it takes minutes.
+be rooms and noise. Of each clip it notes how loud the bands are over time, and what the cover did. From all notes so
+far the gate learns which half was covered, the equaliser the cover's gains with the opposite sign. All other weights of
+W stay as they are. The run begins anew at each call: it takes minutes.
 
 OUT/generator.safetensors   the weights with the equaliser's       OUT/curve.csv   losses over time
 """
@@ -13,10 +14,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
@@ -27,19 +29,30 @@ from models.data.recipes import Recipe
 from models.data.steps.bandwidth import COVER_HERTZ, coloured_by, cover_gain_db
 from models.generators.band_split import LARGEST_COLOUR, BandSplitGenerator
 from models.generators.features import NEPERS_PER_DB, share_of
-from models.head_run import HeadRun, run_head
+from models.head_run import MeasuringRun, run_head
 from models.run_arguments import Lessons
 
 BEFORE_THE_COVER = "room -4..12 @0.3, noise any 0..30 @0.5"
 BEHIND_IT = "noise any 10..40 @0.3, lowpass 3000..16000 @0.2, bits 16 @0.5"
 COVERED_SHARE = 0.5
 SHELF_DB = (-24.0, -8.0)
-# To colour what was not covered is worse than to leave what was.
-UNCOVERED_WEIGHT = 1.5
+# To colour what was not covered is far worse than to leave what was.
+UNCOVERED_WEIGHT = 5.0
 # What a band must reach above the recording's level to say something, in nepers: from the first on a little, from the
 # second on all.
 HEARD_NEPERS = (-11.0, -9.0)
 SETTLED_SECONDS = 1.0  # before it the long mean says little
+FRAMES_NOTED = 4  # of each clip
+DROPOUT = 0.1
+
+
+class Notes(NamedTuple):
+    """Of frames: the bands' long-term `levels`, what undoes the cover, `undoing`, both in nepers, [notes, bands] each,
+    and whether the clip was `covered`, 0 or 1, [notes]."""
+
+    levels: Tensor
+    undoing: Tensor
+    covered: Tensor
 
 
 class CoveredMusic(DegradedMusic):
@@ -66,17 +79,24 @@ def collate_covers(examples: list[tuple[Samples, Samples]]) -> tuple[Tensor, Ten
     return heard.unsqueeze(1), nepers
 
 
-class ColourRun(HeadRun):
-    """Teaches a generator's equaliser."""
+class ColourRun(MeasuringRun):
+    """Teaches a generator's equaliser. Its columns: the gate's weighted cross entropy, and the error in a cover's
+    gains."""
 
     name = "colour"
     columns = ("gate", "gains_db")
+    fits_a_step = 16
+    notes_a_fit = 192
 
     def __init__(self, out: Path, generator: BandSplitGenerator, learning_rate: float, planned: float) -> None:
         if generator.colouring is None:
             raise ValueError("the generator has no equaliser: wanted one of a colour_hidden above 0")
-        super().__init__(out, generator, generator.colouring, learning_rate, planned)
         self.colouring = generator.colouring
+        hidden, bands = self.colouring.widen.shape
+        self.widen, self.gate, self.narrow = nn.Linear(bands, hidden), nn.Linear(hidden, 1), nn.Linear(hidden, bands)
+        self.hidden = nn.Sequential(nn.Dropout(DROPOUT), self.widen, nn.SiLU(), nn.Dropout(DROPOUT))
+        learnt = nn.ModuleList([self.hidden, self.gate, self.narrow])
+        super().__init__(out, generator, learnt, learning_rate, planned, bands)
 
     @torch.no_grad()
     def levels(self, audio: Tensor) -> Tensor:
@@ -86,24 +106,48 @@ class ColourRun(HeadRun):
 
     @torch.no_grad()
     def wanted(self, nepers: Tensor) -> Tensor:
-        """What undoes gains in nepers [batch, COVER_HERTZ]: the bands' [bands, batch, 1]."""
+        """What undoes gains in nepers [batch, COVER_HERTZ]: the bands' [bands, batch]."""
         of_bins = functional.interpolate(nepers.unsqueeze(1), self.generator.config.bins, mode="linear")
         undoing = self.generator.band_means(-of_bins.squeeze(1))
-        return torch.clamp(undoing, -LARGEST_COLOUR, LARGEST_COLOUR).unsqueeze(-1)
+        return torch.clamp(undoing, -LARGEST_COLOUR, LARGEST_COLOUR)
 
-    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """The gate's weighted cross entropy, and the squared error of covered clips' gains in bands that are heard."""
+    def noted(self, batch: tuple[Tensor, Tensor]) -> Notes:
+        """The levels of some frames, spread over each clip, and what undoes its cover."""
         audio, nepers = batch
         self.count(audio, self.generator.config.sample_rate)
-        levels, wanted = self.levels(audio), self.wanted(nepers)
-        logit, gains = (found.unflatten(1, levels.shape[1:]) for found in self.colouring.estimate(levels.flatten(1)))
-        covered = nepers.abs().amax(dim=1).gt(0).float().reshape(1, -1, 1).expand_as(logit)
+        levels = self.levels(audio)
+        self.measure(levels)
+        spread = torch.linspace(0, levels.shape[-1] - 1, FRAMES_NOTED).round().long()
+        covered = nepers.abs().amax(dim=1).gt(0).float()
+        return Notes(
+            levels[..., spread].permute(1, 2, 0).flatten(0, 1),
+            self.wanted(nepers).T.repeat_interleave(FRAMES_NOTED, dim=0),
+            covered.repeat_interleave(FRAMES_NOTED),
+        )
+
+    def losses(self, notes: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """The gate's weighted cross entropy, and the squared error of covered clips' gains in bands that are heard."""
+        levels, undoing, covered = notes
+        hidden = self.hidden(self.unusual(levels))
+        logit, gains = self.gate(hidden).squeeze(1), self.narrow(hidden)
         weights = covered + UNCOVERED_WEIGHT * (1.0 - covered)
         gate = functional.binary_cross_entropy_with_logits(logit, covered, weights)
         quietest, loud = HEARD_NEPERS
-        heard = covered * share_of(levels - quietest, loud - quietest)
-        error = (heard * (gains - wanted).square()).sum() / heard.sum().clamp_min(1.0)
+        heard = covered.unsqueeze(1) * share_of(levels - quietest, loud - quietest)
+        error = (heard * (gains - undoing).square()).sum() / heard.sum().clamp_min(1.0)
         return {"loss": gate + error, "gate": gate, "gains_db": error.sqrt() / NEPERS_PER_DB}
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Bring what is learnt into the equaliser, which is told all levels as they are."""
+        weights, bias = self.folded(self.widen)
+        ours = self.colouring
+        ours.widen.copy_(weights)
+        ours.widen_bias.copy_(bias)
+        ours.narrow.copy_(self.narrow.weight)
+        ours.narrow_bias.copy_(self.narrow.bias.unsqueeze(1))
+        ours.gate.copy_(self.gate.weight)
+        ours.gate_bias.copy_(self.gate.bias.unsqueeze(1))
 
 
 def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[tuple[Tensor, Tensor]]:

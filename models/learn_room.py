@@ -26,7 +26,7 @@ from models.data.recipes import Recipe
 from models.generators.band_split import BandSplitGenerator
 from models.generators.features import LONG_SECONDS, NEPERS_PER_DB, share_of
 from models.generators.room_gate import LARGEST_ADDED
-from models.head_run import NotingRun, run_head
+from models.head_run import MeasuringRun, run_head
 from models.run_arguments import Lessons
 
 RECIPE = (
@@ -34,8 +34,6 @@ RECIPE = (
     "lowpass 3000..16000 @0.35, bits 16 @0.5"
 )
 FRAMES_NOTED = 6  # of each clip
-MEASURED_BATCHES = 20  # which say what is usual
-LEAST_DEVIATION = 1e-3
 DROPOUT = 0.25  # recordings are few
 LEAST_POWER = 1e-18  # of a bin, where a full-scale sine reads 1/4
 # Against the loudest band: what a room does to one counts a little from the first level on, wholly from the second.
@@ -74,7 +72,7 @@ def collate_rooms(examples: list[tuple[Samples, ...]]) -> RoomClips:
     return RoomClips(*(torch.from_numpy(np.stack(part)).unsqueeze(1) for part in zip(*examples, strict=True)))
 
 
-class RoomRun(NotingRun):
+class RoomRun(MeasuringRun):
     """Teaches a generator's gate of rooms. Its columns: the mean size, over bands that are heard, of what rooms added
     and of the error in it."""
 
@@ -90,11 +88,9 @@ class RoomRun(NotingRun):
         hidden, told = gate.widen.shape
         self.widen, self.narrow = nn.Linear(told, hidden), nn.Linear(hidden, gate.bands)
         learnt = nn.Sequential(nn.Dropout(DROPOUT), self.widen, nn.SiLU(), nn.Dropout(DROPOUT), self.narrow)
-        super().__init__(out, generator, learnt, learning_rate, planned)
+        super().__init__(out, generator, learnt, learning_rate, planned, told)
         self.learnt = learnt
         self.window = torch.hann_window(generator.config.window)
-        self.measured: list[Tensor] = []
-        self.usual, self.deviation = torch.zeros(told), torch.ones(told)
 
     @torch.no_grad()
     def told(self, audio: Tensor) -> Tensor:
@@ -115,18 +111,12 @@ class RoomRun(NotingRun):
         of_bands: Tensor = self.generator.band_means(power)
         return of_bands.T
 
-    def measure(self, told: Tensor) -> None:
-        """See what is usual: what is learnt hears everything by how far from that it is."""
-        self.measured.append(told.flatten(1))
-        heard = torch.cat(self.measured, dim=1)
-        self.usual, self.deviation = heard.mean(dim=1), heard.std(dim=1).clamp_min(LEAST_DEVIATION)
-
     @torch.no_grad()
     def fold(self) -> None:
         """Bring what is learnt into the gate, which is told everything as it is."""
-        weights = self.widen.weight / self.deviation
+        weights, bias = self.folded(self.widen)
         self.gate.widen.copy_(weights)
-        self.gate.widen_bias.copy_((self.widen.bias - weights @ self.usual).unsqueeze(1))
+        self.gate.widen_bias.copy_(bias)
         self.gate.narrow.copy_(self.narrow.weight)
         self.gate.narrow_bias.copy_(self.narrow.bias.unsqueeze(1))
 
@@ -134,8 +124,7 @@ class RoomRun(NotingRun):
         """What the gate is told in some frames, spread over each clip, and what the room added."""
         self.count(batch.heard, self.generator.config.sample_rate)
         told = self.told(batch.heard)
-        if len(self.measured) < MEASURED_BATCHES:
-            self.measure(told)
+        self.measure(told)
         music = LEAST_POWER + self.band_powers(batch.music)
         in_room = LEAST_POWER + self.band_powers(batch.music + batch.reverberation)
         # Above zero where waves of both cancel
@@ -150,16 +139,11 @@ class RoomRun(NotingRun):
     def losses(self, notes: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """The squared error of what rooms added, in bands that are heard, and the mean size of both in dB."""
         told, undoing, weights = notes
-        error = self.learnt((told - self.usual) / self.deviation) - undoing
+        error = self.learnt(self.unusual(told)) - undoing
         whole = weights.sum().clamp_min(1.0)
         loss = (weights * error.square()).sum() / whole
         added_db, error_db = ((weights * x.abs()).sum() / whole / NEPERS_PER_DB for x in (undoing, error))
         return {"loss": loss, "added_db": added_db, "error_db": error_db}
-
-    def checkpoint(self, recent: Sequence[dict[str, float]], facts: dict[str, object]) -> None:
-        """A row of the curve, and the weights with what was learnt."""
-        self.fold()
-        super().checkpoint(recent, facts)
 
 
 def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[RoomClips]:

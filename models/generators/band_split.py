@@ -319,11 +319,6 @@ class Colouring(nn.Module):
         """What the gate and the gains are told, [hidden, frames], by levels [bands, frames]."""
         return functional.silu(self.widen @ levels + self.widen_bias)
 
-    def estimate(self, levels: Tensor) -> tuple[Tensor, Tensor]:
-        """The gate's logit [1, frames] and each band's gain in nepers [bands, frames], by levels of that shape."""
-        hidden = self.hidden(levels)
-        return self.gate @ hidden + self.gate_bias, self.narrow @ hidden + self.narrow_bias
-
     def forward(self, levels: Tensor, heard: Tensor) -> Tensor:
         """What is added to each band, [bands, frames]: opening (e^nepers - 1). The opening goes from 0 to 1 as the
         logit goes from where a cover is likely to where it is certain, lowered by every frame by which `heard`
