@@ -36,8 +36,9 @@ BEFORE_THE_COVER = "room -4..12 @0.3, noise any 0..30 @0.5"
 BEHIND_IT = "noise any 10..40 @0.3, lowpass 3000..16000 @0.2, bits 16 @0.5"
 COVERED_SHARE = 0.5
 SHELF_DB = (-24.0, -8.0)
-# To colour what was not covered is worse than to leave what was.
-UNCOVERED_WEIGHT = 2.5
+# To colour what was not covered is far worse than to leave what was: at 2.5, clips in rooms and clipped ones were taken
+# for covered.
+UNCOVERED_WEIGHT = 5.0
 # What a band must reach above the recording's level to say something, in nepers: from the first on a little, from the
 # second on all.
 HEARD_NEPERS = (-11.0, -9.0)
