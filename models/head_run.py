@@ -135,6 +135,12 @@ class MeasuringRun(NotingRun):
         heard = torch.cat(self.measured, dim=1)
         self.usual, self.deviation = heard.mean(dim=1), heard.std(dim=1).clamp_min(LEAST_DEVIATION)
 
+    def of_frames(self, told: Tensor, frames: int) -> Tensor:
+        """Notes of so many `frames` of each clip, spread over it, of values [told, batch, frames]: [notes, told]."""
+        spread = torch.linspace(0, told.shape[-1] - 1, frames).round().long()
+        notes: Tensor = told[..., spread].permute(1, 2, 0).flatten(0, 1)
+        return notes
+
     def unusual(self, told: Tensor) -> Tensor:
         """How far from usual values [..., told] are."""
         return (told - self.usual) / self.deviation

@@ -1,5 +1,5 @@
 """Teach a streaming generator's equaliser what covers do: python -m models.learn_colour --weights W --out runs/colour
---minutes 8
+--minutes 9
 
 Half of the music it hears was recorded through a random cover (models/data/steps/bandwidth.py); in all of it there may
 be rooms and noise. Of each clip it notes how loud the bands are over time, and what the cover did. From all notes so
@@ -118,10 +118,9 @@ class ColourRun(MeasuringRun):
         self.count(audio, self.generator.config.sample_rate)
         levels = self.levels(audio)
         self.measure(levels)
-        spread = torch.linspace(0, levels.shape[-1] - 1, FRAMES_NOTED).round().long()
         covered = nepers.abs().amax(dim=1).gt(0).float()
         return Notes(
-            levels[..., spread].permute(1, 2, 0).flatten(0, 1),
+            self.of_frames(levels, FRAMES_NOTED),
             self.wanted(nepers).T.repeat_interleave(FRAMES_NOTED, dim=0),
             covered.repeat_interleave(FRAMES_NOTED),
         )

@@ -132,9 +132,8 @@ class RoomRun(MeasuringRun):
         level_db = 10.0 * torch.log10(music / music.amax(dim=1, keepdim=True))
         quiet, loud = HEARD_DB
         weights = share_of(level_db - quiet, loud - quiet)
-        spread = torch.linspace(0, told.shape[-1] - 1, FRAMES_NOTED).round().long()
-        of_frames = (part.repeat_interleave(FRAMES_NOTED, dim=0) for part in (undoing, weights))
-        return Notes(told[..., spread].permute(1, 2, 0).flatten(0, 1), *of_frames)
+        of_clips = (part.repeat_interleave(FRAMES_NOTED, dim=0) for part in (undoing, weights))
+        return Notes(self.of_frames(told, FRAMES_NOTED), *of_clips)
 
     def losses(self, notes: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """The squared error of what rooms added, in bands that are heard, and the mean size of both in dB."""

@@ -316,10 +316,6 @@ class Colouring(nn.Module):
         self.gate_bias = nn.Parameter(torch.zeros(1, 1))
         self.requires_grad_(False)
 
-    def hidden(self, levels: Tensor) -> Tensor:
-        """What the gate and the gains are told, [hidden, frames], by levels [bands, frames]."""
-        return functional.silu(self.widen @ levels + self.widen_bias)
-
     def forward(self, levels: Tensor, heard: Tensor) -> Tensor:
         """What is added to each band, [bands, frames]: opening (e^nepers - 1). The opening goes from 0 to 1 as the
         logit goes from where a cover is likely to where it is certain, lowered by every frame by which `heard`
@@ -328,7 +324,7 @@ class Colouring(nn.Module):
         As few operators as can be: the logit is counted in frames of that doubt, and what the opening would be divided
         by, its width, divides within the exponent.
         """
-        hidden = self.hidden(levels)
+        hidden = functional.silu(self.widen @ levels + self.widen_bias)
         width = LOGIT_WIDTH / self.doubt
         bias = (self.gate_bias - FIRST_LOGIT) / self.doubt - self.most_frames
         opening = ((self.gate / self.doubt) @ hidden + (heard + bias)).clamp(0.0, width)
