@@ -4,6 +4,8 @@ as they are heard."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,15 +26,26 @@ EDGE_HZ = 300.0  # over which the masks fade
 EAR_BANDS = 40
 EAR_RANGE_HZ = (50.0, 20000.0)
 EAR_RESOLUTION = 2048
-EAR_WEIGHT = 0.12  # per dB
+EAR_WEIGHT = 0.144  # per dB
 # Of a level too low against one too high: music taken away is worse than noise left, and highs that are buried in noise
 # are soon taken with it.
 MISSING_WEIGHTS = (2.0, 3.0)
 MISSING_HZ = (4000.0, 8000.0)  # up to where the first weight holds, and from where on the second
 ADDED_WEIGHT = 4.0  # of a level above the input's own, where all was recorded: what is dull by nature stays so
-# What lies so far below a frame's loudest band, or below the clip's, is masked or silent.
-FRAME_RANGE_DB = 50.0
-CLIP_RANGE_DB = 70.0
+
+
+class Hearing(NamedTuple):
+    """How far down levels are heard, in dB: below a frame's loudest band, and below the clip's loudest. `fear` is
+    whether what is missing counts MISSING_WEIGHTS times."""
+
+    frame_range_db: float
+    clip_range_db: float
+    fear: bool
+
+
+# What the ear hears beside louder bands; and all that ViSQOL does, to which noise left in a silent band is as wrong as
+# silence in a noisy one.
+HEARINGS = (Hearing(50.0, 70.0, fear=True), Hearing(90.0, 100.0, fear=False))
 
 
 def erb_number(hertz: Tensor) -> Tensor:
@@ -106,24 +119,28 @@ class EnhancementLoss(nn.Module):
     ) -> Tensor:
         """Mean distance in dB of the levels in the ear's bands, [clips], of spectra [clips, bins, frames].
 
-        In the passband, what is missing counts MISSING_WEIGHTS times, and what was added to the input ADDED_WEIGHT
-        times; above it, where the truth can only be guessed, too much is as bad as too little.
+        It is the mean over HEARINGS. In the passband, what was added to the input counts ADDED_WEIGHT times,
+        and what is missing, where that is feared, MISSING_WEIGHTS times; above it, where the truth can only be guessed,
+        too much is as bad as too little.
         """
         bands = self.get_buffer("bands")
         levels = [bands @ (x.real.square() + x.imag.square()) for x in (ours, wanted, degraded)]
         loudest = levels[1].amax(dim=1, keepdim=True)
-        floor = (
-            10 ** (-FRAME_RANGE_DB / 10) * loudest
-            + 10 ** (-CLIP_RANGE_DB / 10) * loudest.amax(dim=2, keepdim=True)
-            + POWER_FLOOR
-        )
-        ours_db, wanted_db, degraded_db = (10 * torch.log10(level + floor) for level in levels)
-        excess = ours_db - wanted_db
-        added = torch.relu(ours_db - torch.maximum(wanted_db, degraded_db))
         centres = self.get_buffer("centres")
         recorded = (centres < passband_hz.unsqueeze(1)).float().unsqueeze(2)
-        missing = -excess * (1.0 + self.get_buffer("fear").unsqueeze(1) * recorded)
-        distance = (torch.maximum(excess, missing) + (ADDED_WEIGHT - 1.0) * recorded * added).mean(dim=2)
+        distance = torch.zeros_like(levels[0][..., 0])
+        for hearing in HEARINGS:
+            floor = (
+                10 ** (-hearing.frame_range_db / 10) * loudest
+                + 10 ** (-hearing.clip_range_db / 10) * loudest.amax(dim=2, keepdim=True)
+                + POWER_FLOOR
+            )
+            ours_db, wanted_db, degraded_db = (10 * torch.log10(level + floor) for level in levels)
+            excess = ours_db - wanted_db
+            added = torch.relu(ours_db - torch.maximum(wanted_db, degraded_db))
+            missing = -excess * (1.0 + self.get_buffer("fear").unsqueeze(1) * recorded if hearing.fear else 1.0)
+            wrong = torch.maximum(excess, missing) + (ADDED_WEIGHT - 1.0) * recorded * added
+            distance = distance + wrong.mean(dim=2) / len(HEARINGS)
         heard = (centres < cutoff_hz.unsqueeze(1) - EDGE_HZ).float()
         return (heard * distance).sum(dim=1) / heard.sum(dim=1).clamp_min(1.0)
 

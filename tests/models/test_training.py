@@ -16,7 +16,15 @@ from models.curve import CURVE_COLUMNS, append_row
 from models.data.dataset import Batch
 from models.generators.band_split import COPY_HERTZ, BandSplitConfig, BandSplitGenerator, copy_shifts
 from models.generators.unet import UNet, UNetConfig
-from models.losses import ADDED_WEIGHT, EAR_RANGE_HZ, EAR_RESOLUTION, EnhancementLoss, ear_bands, missing_weights
+from models.losses import (
+    ADDED_WEIGHT,
+    EAR_RANGE_HZ,
+    EAR_RESOLUTION,
+    HEARINGS,
+    EnhancementLoss,
+    ear_bands,
+    missing_weights,
+)
 from models.metrics import si_sdr
 from models.schedule import learning_rate_at
 from models.train import initial_generator, main
@@ -56,7 +64,7 @@ def test_the_bands_of_the_ear_share_out_every_bin_and_widen_upwards() -> None:
     assert int(widths[-1]) > 20 * int(widths[0])
 
 
-def test_the_level_distance_is_in_decibels_and_worse_for_what_is_missing_and_blind_to_what_is_masked() -> None:
+def test_the_level_distance_is_in_decibels_and_worse_for_what_is_missing() -> None:
     loss, batch = EnhancementLoss(SECOND), noisy_batch()
     every_band = replace(batch, target=0.1 * torch.randn(batch.target.shape))
     every_band = replace(every_band, degraded=2 * every_band.target)  # as noise would lift it
@@ -68,12 +76,20 @@ def test_the_level_distance_is_in_decibels_and_worse_for_what_is_missing_and_bli
     hertz = torch.linspace(0, SECOND / 2, EAR_RESOLUTION // 2 + 1)
     bands = ear_bands(hertz)
     fear = float(missing_weights((bands @ hertz) / bands.sum(dim=1)).mean())
-    assert float(quieter["bands_db"]) == pytest.approx(3.0 * fear, abs=0.1)
+    feared = sum(hearing.fear for hearing in HEARINGS) / len(HEARINGS)
+    assert 0 < feared < 1
+    assert float(quieter["bands_db"]) == pytest.approx(3.0 * (feared * fear + 1.0 - feared), abs=0.1)
     dull = replace(every_band, passband_hz=torch.zeros(2))  # nothing was recorded, all of it is guessed
     guessed_quieter = loss(10 ** (-3 / 20) * every_band.target, dull)[1]
     assert float(guessed_quieter["bands_db"]) == pytest.approx(3.0, abs=0.05)
-    masked = 10 ** (-80 / 20) * torch.randn(batch.target.shape) * batch.target.std()
-    assert float(loss(batch.target + masked, batch)[1]["bands_db"]) < 0.05
+
+
+def test_a_level_is_heard_as_far_down_as_the_deepest_hearing_goes() -> None:
+    loss, batch = EnhancementLoss(SECOND), noisy_batch()
+    noise = torch.randn(batch.target.shape, generator=torch.Generator().manual_seed(1)) * batch.target.std()
+    heard = [float(loss(batch.target + 10 ** (down / 20) * noise, batch)[1]["bands_db"]) for down in (-120, -80, -40)]
+    assert heard[0] < 0.05
+    assert heard[0] + 0.2 < heard[1] < heard[2] - 2.0
 
 
 def test_missing_highs_are_feared_most() -> None:
