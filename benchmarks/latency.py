@@ -5,6 +5,7 @@ Timed in turns, round after round, so that whatever else the machine does falls 
   matrix product   512 x 512 float32 in numpy, one thread: what this core can do at this moment
   graph            one hop through the runtime alone, mono and stereo
   stream           one hop through Stream.process, mono and stereo
+  DeepFilterNet3   with --beside FOLDER: 10 ms through its networks alone (benchmarks/deep_filter_net.py)
 
 and then, as whole processes: from the command to the first enhanced sample, and `studiomic enhance` on a second of
 sound. The delay of the stream is told too; it does not depend on the machine.
@@ -17,7 +18,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import numpy as np
 import soundfile
 
 import studiomic
+from benchmarks.deep_filter_net import FRAME_SECONDS, frame_call
 from benchmarks.enhancing import bundle_in_words
 from benchmarks.machine import machine_in_words
 from benchmarks.noise import pink_noise
@@ -44,6 +46,9 @@ WHOLE_SECONDS = 30.0
 AUDIO_UNIT_SECONDS = 0.01
 """Costs are told for 10 ms of audio, as audio callbacks are."""
 
+PRODUCT = "matrix product"
+PEER = "DeepFilterNet3"
+
 START_STREAM = """
 import sys, numpy, studiomic
 stream = studiomic.Stream(bundle=sys.argv[1] or None)
@@ -52,14 +57,16 @@ stream.process(numpy.zeros(stream.latency + 1, numpy.float32))
 START_COMMAND = "import sys; from studiomic.command_line import main; sys.exit(main(sys.argv[1:]))"
 
 
-def time_calls(bundle: str | None, rounds: int) -> dict[str, list[list[float]]]:
-    """Seconds of each call, by what was called and by round."""
+def time_calls(bundle: str | None, rounds: int, beside: Path | None = None) -> dict[str, list[list[float]]]:
+    """Seconds of each call, by what was called and by round; `beside`: the folder of DeepFilterNet3's graphs."""
     generator = np.random.default_rng(SEED)
     matrix = generator.standard_normal((MATRIX_SIZE, MATRIX_SIZE)).astype(np.float32)
-    calls: dict[str, Callable[[], object]] = {"matrix product": lambda: matrix @ matrix}
+    calls: dict[str, Callable[[], object]] = {PRODUCT: lambda: matrix @ matrix}
     for channels, name in ((1, "mono"), (2, "stereo")):
         calls[f"graph, {name}"] = _graph_call(bundle, channels, generator)
         calls[f"stream, {name}"] = _stream_call(bundle, channels, generator)
+    if beside:
+        calls[PEER] = frame_call(beside, generator)
     for call in calls.values():
         _times_of(call, WARM_UP_CALLS)
     times: dict[str, list[list[float]]] = {name: [] for name in calls}
@@ -102,12 +109,13 @@ def time_processes(bundle: str | None, runs: int) -> dict[str, list[float]]:
     return times
 
 
-def call_figures(times: dict[str, list[list[float]]], hop_seconds: float) -> dict[str, dict[str, Any]]:
-    """Median, 95th percentile, the spread of the rounds' medians, and what the hop costs in matrix products.
+def call_figures(times: dict[str, list[list[float]]], audio_seconds: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    """Median, 95th percentile, the spread of the rounds' medians, and what a call costs in matrix products and for 10
+    ms of the audio that it enhances, `audio_seconds` by its name.
 
     The latter from each one's least disturbed round: what else the machine does slows long calls more than short ones.
     """
-    product = min(float(np.median(one)) for one in times["matrix product"])
+    product = min(float(np.median(one)) for one in times[PRODUCT])
     figures = {}
     for name, rounds in times.items():
         median, high = float(np.median(rounds)), float(np.percentile(rounds, 95))
@@ -118,8 +126,8 @@ def call_figures(times: dict[str, list[list[float]]], hop_seconds: float) -> dic
             "round_medians_ms": [1e3 * min(medians), 1e3 * max(medians)],
             "matrix_products": min(medians) / product,
         }
-        if name != "matrix product":
-            units = hop_seconds / AUDIO_UNIT_SECONDS
+        if name in audio_seconds:
+            units = audio_seconds[name] / AUDIO_UNIT_SECONDS
             figures[name] |= {"ms_per_10_ms": 1e3 * median / units, "p95_ms_per_10_ms": 1e3 * high / units}
     return figures
 
@@ -206,14 +214,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--bundle", help="a bundle's name or folder (default: the embedded one)")
     parser.add_argument("--rounds", type=int, default=DEFAULT_ROUNDS, help="of timed calls (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=DEFAULT_RUNS, help="of each whole process (default: %(default)s)")
+    parser.add_argument("--beside", type=Path, metavar="FOLDER", help="DeepFilterNet3's ONNX files, to be timed, too")
     parser.add_argument("--out", type=Path, metavar="JSON", help="write the results here")
     options = parser.parse_args(arguments)
     try:
         stream = studiomic.Stream(bundle=options.bundle)
         manifest = studiomic.load_bundle(options.bundle).manifest
         with single_threaded_pool(1) as pool:
-            times = pool.submit(time_calls, options.bundle, options.rounds).result()
+            times = pool.submit(time_calls, options.bundle, options.rounds, options.beside).result()
             factor = pool.submit(real_time_factor, options.bundle).result()
+        hop_seconds = manifest.hop / manifest.sample_rate
+        audio_seconds = {name: hop_seconds for name in times if name != PRODUCT} | {PEER: FRAME_SECONDS}
         results = {
             "machine": machine_in_words(),
             "studiomic": studiomic.__version__,
@@ -221,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "sample_rate": stream.rate,
             "latency_samples": stream.latency,
             "latency_ms": 1e3 * stream.latency / stream.rate,
-            "calls": call_figures(times, manifest.hop / manifest.sample_rate),
+            "calls": call_figures(times, audio_seconds),
             "processes": time_processes(options.bundle, options.runs),
             "real_time_factor": factor,
         }
