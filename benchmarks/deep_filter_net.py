@@ -16,6 +16,7 @@ import numpy as np
 import onnxruntime
 
 from studiomic.errors import BundleCorruptError, BundleNotFoundError
+from studiomic.runtimes.onnx import CPU_PROVIDER
 
 FRAME_SECONDS = 0.01
 ENCODER, DECODERS = "enc.onnx", ("erb_dec.onnx", "df_dec.onnx")
@@ -40,9 +41,8 @@ def frame_call(folder: Path, generator: np.random.Generator) -> Callable[[], obj
 
     try:
         call()
-    except (
-        Exception
-    ) as error:  # ONNX Runtime's own, of many kinds, and KeyError where a decoder asks for something else
+    # ONNX Runtime's own, of many kinds, and KeyError where a decoder asks for something else.
+    except Exception as error:
         raise BundleCorruptError(
             f"{folder}: got graphs that do not fit together ({error!s:.200}), wanted DeepFilterNet3's {ENCODER}, "
             f"{' and '.join(DECODERS)}"
@@ -56,7 +56,7 @@ def _opened(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=[CPU_PROVIDER])
     except Exception as error:  # ONNX Runtime's own, of many kinds
         raise BundleCorruptError(
             f"{path}: got what is no ONNX graph ({error!s:.200}), wanted DeepFilterNet3's"

@@ -119,9 +119,9 @@ class EnhancementLoss(nn.Module):
     ) -> Tensor:
         """Mean distance in dB of the levels in the ear's bands, [clips], of spectra [clips, bins, frames].
 
-        It is the mean over HEARINGS. In the passband, what was added to the input counts ADDED_WEIGHT times,
-        and what is missing, where that is feared, MISSING_WEIGHTS times; above it, where the truth can only be guessed,
-        too much is as bad as too little.
+        It is the mean over HEARINGS. In the passband, what was added to the input counts ADDED_WEIGHT times, and what
+        is missing, where that is feared, MISSING_WEIGHTS times; above it, where the truth can only be guessed, too much
+        is as bad as too little.
         """
         bands = self.get_buffer("bands")
         levels = [bands @ (x.real.square() + x.imag.square()) for x in (ours, wanted, degraded)]
