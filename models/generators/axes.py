@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
-
-MOST_JOINED = 4
 
 
 def swapped(x: Tensor) -> Tensor:
@@ -37,17 +34,3 @@ def joined(bins: Tensor, together: int) -> Tensor:
     # Converters fail on pooling in strides, and GPUs on more than four axes.
     means = bins.reshape(-1, bins.shape[-1] // together, together).mean(dim=-1)
     return means.reshape(*bins.shape[:-1], -1)
-
-
-def repeated(units: Tensor, times: int) -> Tensor:
-    """[rows, units, values] with each unit so many `times`, a power of two, one after the other: [rows, all, values].
-
-    Joined in goes of few with a reshape between, as few back ends have an operator that repeats, and XNNPACK joins at
-    most five at once.
-    """
-    rows, count, values = units.shape
-    while times > 1:
-        together = min(times, MOST_JOINED)
-        units = torch.cat([units.reshape(rows, count, 1, -1)] * together, dim=2)
-        times //= together
-    return units.reshape(rows, -1, values)

@@ -4,8 +4,8 @@ Bins are grouped into bands, each projected to a few channels (band-split RNN: L
 blocks mix over time (gated linear recurrence), across bands and across channels; each bin then gets
 
     noise, reverberation  the shares of the bin that are noise and late reverberation (with what is kept they sum to 1)
-    copies                gains on copies of the kept spectrum shifted upwards, which fill bins that have long been
-    empty, and bins that noise has drowned
+    copies                gains on copies of the kept spectrum shifted upwards, common to all bins of a band, which fill
+    bins that have long been empty, and bins that noise has drowned
     envelope              slow gains on copies, common to all bins of a band: lower ones where a recording is dull
     colour                a slow equaliser, common to all bins of a band, for microphones that are covered
     room                  slow shares of a strong room, common to all bins of a band, of what is left of a bin
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.generators.axes import across, each, joined, repeated, swapped
+from models.generators.axes import across, each, joined, swapped
 from models.generators.bands import MOST_UNITS, BandLayout, BandMeans, layout_for
 from models.generators.declipping import WAITED_FOR, Declipping
 from models.generators.envelope import Envelope
@@ -167,8 +167,8 @@ class States(NamedTuple):
 
 @dataclass(frozen=True)
 class Gains:
-    """Per-bin gains: `masks` [2, frames, bins], what is taken as noise and as reverberation; `copies` [shifts, frames,
-    bins], for bins that are `empty` or `drowned`, [1, frames, bins] from 0 to 1; `colour` [1, frames, cells], what an
+    """Gains: `masks` [2, frames, bins], what is taken as noise and as reverberation; `copies` [shifts, frames, cells],
+    for bins that are `empty` or `drowned`, [1, frames, bins] from 0 to 1; `colour` [1, frames, cells], what an
     equaliser adds of what is kept, or None for none; `room` [1, frames, cells], the share that a room added over time,
     or None; `evening` [1, frames, bins], gains on what is copied, or None; `envelope` [1, frames, cells], gains on
     copies in bins that are empty, or None."""
@@ -230,69 +230,63 @@ class BandEncoder(nn.Module):
 
 
 class BandDecoder(nn.Module):
-    """[bands * frames, channels] to [outputs, frames, bins]: one matrix a band, all outputs of a bin side by side."""
+    """What bands tell their bins, by what blocks made of them: [bands * frames, channels] to [bands, frames, outputs],
+    one matrix a band.
 
-    def __init__(self, layout: BandLayout, channels: int, bias: Tensor) -> None:
+    All bins of a band are told the same. Each bin had columns of its own once: with the mean of its band's in their
+    place trained generators lost nothing, as what stands in a bin is known by the bin alone.
+    """
+
+    def __init__(self, bands: int, channels: int, bias: Tensor) -> None:
+        """`bias` [outputs]: what is told at the start, about."""
         super().__init__()
-        self.layout = layout
-        self.outputs = bias.shape[0]
-        self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(g.count, channels, g.units * self.outputs) * 0.3 / math.sqrt(channels))
-            for g in layout.groups
-        )
-        self.bias = nn.Parameter(bias.reshape(-1, 1, 1).repeat(1, 1, layout.bins))
+        self.bands = bands
+        self.weight = nn.Parameter(torch.randn(bands, channels, len(bias)) * 0.3 / math.sqrt(channels))
+        self.bias = nn.Parameter(bias.repeat(bands, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        bands = x.unflatten(0, (self.layout.bands, -1))
-        frames = bands.shape[1]
-        groups = bands.split([group.count for group in self.layout.groups])
-        bins = [
-            repeated(swapped(torch.bmm(part, weight)).reshape(frames, -1, self.outputs), group.together)
-            for group, weight, part in zip(self.layout.groups, self.weights, groups, strict=True)
-        ]
-        return torch.cat(bins, dim=1).permute(2, 0, 1).contiguous() + self.bias
+        return torch.bmm(x.unflatten(0, (self.bands, -1)), self.weight) + self.bias
 
 
 class BinMixing(nn.Module):
-    """A two-layer network of each bin's own features and its band's channels, the same for every bin of a band.
+    """A two-layer network of each bin's own features and of what its band tells it, the same for every bin.
 
     Bands know what is going on, only the bin itself knows whether a partial stands in it: a Wiener filter's rule, whose
-    threshold the band sets. [features, time, batch, bins] and [bands * frames, channels] to [outputs, frames, bins].
+    threshold the band sets. [features, time, batch, bins] and [bands, frames, outputs + hidden], what is added to
+    outputs and to hidden units, to [outputs, frames, bins].
     """
 
     band_of_cell: Tensor
 
-    def __init__(self, layout: BandLayout, channels: int, hidden: int, outputs: int) -> None:
+    def __init__(self, layout: BandLayout, hidden: int, outputs: int) -> None:
         super().__init__()
         self.layout = layout
         self.own = nn.Parameter(torch.randn(hidden, FEATURES_PER_BIN) * 0.5 / math.sqrt(FEATURES_PER_BIN))
-        self.context = nn.Parameter(torch.randn(layout.bands, channels, hidden) * 0.3 / math.sqrt(channels))
-        self.bias = nn.Parameter(torch.zeros(layout.bands, 1, hidden))
         self.out = nn.Parameter(torch.zeros(outputs, hidden))  # at the start bands alone decide
         self.register_buffer("band_of_cell", layout.band_of_cell, persistent=False)
 
-    def forward(self, features: Tensor, x: Tensor, of_bands: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Also brings values `of_bands`, [bands, frames] each, to the bands' cells, [1, frames, cells]: one product
-        does for all."""
-        context = torch.bmm(x.unflatten(0, (self.layout.bands, -1)), self.context) + self.bias
-        frames, hidden = context.shape[1:]
-        told = torch.cat([context, *(values.unsqueeze(-1) for values in of_bands)], dim=-1) if of_bands else context
-        of_cells = told.permute(1, 2, 0) @ self.band_of_cell
-        values = []
-        if of_bands:
-            of_cells, *values = of_cells.split([hidden, *[1] * len(of_bands)], dim=1)
-            values = [swapped(value) for value in values]
-        own = self.own.expand(frames, -1, -1)
+    def forward(self, features: Tensor, told: Tensor, of_bands: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Also brings values `of_bands`, [bands, frames, values] each, to the bands' cells, [values, frames, cells]:
+        one product does for all."""
+        frames, outputs, hidden = told.shape[1], *self.out.shape
+        all_told = torch.cat([told, *of_bands], dim=-1)
+        of_cells = all_told.permute(1, 2, 0) @ self.band_of_cell
+        sizes = [outputs, hidden, *(values.shape[-1] for values in of_bands)]
+        added, context, *values = of_cells.split(sizes, dim=1)
+        own, out = self.own.expand(frames, -1, -1), self.out.expand(frames, -1, -1)
         given = swapped(features.flatten(1, 2))
         if self.layout.cell == 1:
-            mixed = functional.silu(torch.baddbmm(of_cells, own, given))
-            return swapped(torch.bmm(self.out.expand(frames, -1, -1), mixed)), values
-        # Cells side by side while there are many units: what holds for a cell is then added to a row of cells at once,
-        # where adding it to the few bins of one after the other would take as long as all the rest.
-        of_bins = torch.bmm(own, across(given, of_cells.shape[-1])).unflatten(-1, (self.layout.cell, -1))
-        mixed = functional.silu(of_bins + of_cells.unsqueeze(-2)).flatten(2)
-        logits = torch.bmm(self.out.expand(frames, -1, -1), mixed)
-        return swapped(across(logits, self.layout.cell)), values
+            mixed = functional.silu(torch.baddbmm(context, own, given))
+            logits = torch.baddbmm(added, out, mixed)
+        else:
+            # Cells side by side while there are many units: what holds for a cell is then added to a row of cells at
+            # once, where adding it to the few bins of one after the other would take as long as all the rest.
+            places = (self.layout.cell, -1)
+            of_bins = torch.bmm(own, across(given, of_cells.shape[-1])).unflatten(-1, places)
+            mixed = functional.silu(of_bins + context.unsqueeze(-2)).flatten(2)
+            of_bins = torch.bmm(out, mixed).unflatten(-1, places) + added.unsqueeze(-2)
+            logits = across(of_bins.flatten(2), self.layout.cell)
+        return swapped(logits), [swapped(value) for value in values]
 
 
 class Colouring(nn.Module):
@@ -443,11 +437,11 @@ class BandSplitGenerator(nn.Module):
         self.encoder = BandEncoder(layout, config.channels)
         whole = config.blocks - config.time_blocks
         self.blocks = nn.ModuleList(Block(config, layout.bands, index >= whole) for index in range(config.blocks))
-        start = [MASK_START_LOGIT] * MASKS_PER_BIN + [COPY_START_LOGIT] * len(config.copy_shifts)
+        start = [COPY_START_LOGIT] * len(config.copy_shifts) + [MASK_START_LOGIT] * MASKS_PER_BIN
+        unknown = torch.zeros(config.evening + config.bin_hidden)
         self.norm = nn.LayerNorm(config.channels)
-        self.decoder = BandDecoder(layout, config.channels, torch.tensor(start))
-        of_bins = MASKS_PER_BIN + config.evening
-        self.bin_mixing = BinMixing(layout, config.channels, config.bin_hidden, of_bins)
+        self.decoder = BandDecoder(layout.bands, config.channels, torch.cat([torch.tensor(start), unknown]))
+        self.bin_mixing = BinMixing(layout, config.bin_hidden, MASKS_PER_BIN + config.evening)
         self.band_means = BandMeans(layout)
         self.colouring = (
             Colouring(layout.bands, config.colour_hidden, frames_per_second, self.features.most_frames)
@@ -506,14 +500,16 @@ class BandSplitGenerator(nn.Module):
     def decide(self, x: Tensor, observed: Observations, heads: dict[str, Tensor], in_room: Tensor | None) -> Gains:
         """Gains by what the blocks made of the bands, x [bands * frames, channels], by what each bin shows, by what
         follows from long-term levels, and by whether there is a room."""
-        x = self.norm(x)
-        masks, copies = self.decoder(x).split([MASKS_PER_BIN, len(self.config.copy_shifts)])
-        of_bins, values = self.bin_mixing(observed.features, x, list(heads.values()))
+        told = self.decoder(self.norm(x))
+        shifts = len(self.config.copy_shifts)
+        copies, told = told.split([shifts, told.shape[-1] - shifts], dim=-1)
+        copies = torch.relu(torch.sigmoid(copies) - COPY_DEAD_ZONE)
+        values = [value.unsqueeze(-1) for value in heads.values()]
+        logits, (copies, *values) = self.bin_mixing(observed.features, told, [copies, *values])
         evening = None
         if self.config.evening:
-            of_bins, nepers = of_bins.split([MASKS_PER_BIN, 1])
+            logits, nepers = logits.split([MASKS_PER_BIN, 1])
             evening = torch.exp(nepers.clamp(-LARGEST_EVENING, LARGEST_EVENING))
-        logits = masks + of_bins
         # softmax over (noise, reverberation, kept) with the last logit zero, written out: few and common operators
         exponentials = torch.exp(logits.clamp_max(LARGEST_LOGIT))
         noise, reverberation = exponentials.split(1)
@@ -522,7 +518,6 @@ class BandSplitGenerator(nn.Module):
             exponentials = torch.cat([noise, reverberation])
         shares = exponentials / (1.0 + noise + reverberation)
         drowned = share_of(shares[:1] - DROWNED_SHARE, WHOLLY_DROWNED_SHARE - DROWNED_SHARE)
-        copies = torch.relu(torch.sigmoid(copies) - COPY_DEAD_ZONE)
         return Gains(
             mask_of(shares, self.training),
             copies,
@@ -576,12 +571,12 @@ class BandSplitGenerator(nn.Module):
         padded = functional.pad(source, (reach, 0))
         empty = extend * gains.empty if gains.envelope is None else self.of_bins(extend * gains.envelope, gains.empty)
         filled = LARGEST_COPY_GAIN * (denoise * gains.drowned + empty)
-        for gain, shift in zip(each(filled * gains.copies), self.config.copy_shifts, strict=True):
+        for gain, shift in zip(each(self.of_bins(gains.copies, filled)), self.config.copy_shifts, strict=True):
             change = change + gain * padded[..., reach - shift : reach - shift + self.config.bins]
         return change
 
     def of_bins(self, cells: Tensor, bins: Tensor) -> Tensor:
-        """The product of what holds for a cell, [1, frames, cells], and for a bin, [1, frames, bins]."""
+        """Products of what holds for a cell, [rows, frames, cells], and for a bin, [1, frames, bins]."""
         if self.layout.cell == 1:
             return cells * bins
         product: Tensor = (cells.unsqueeze(-1) * bins.unflatten(-1, (-1, self.layout.cell))).flatten(-2)

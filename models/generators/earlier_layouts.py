@@ -1,5 +1,5 @@
 """Weights of the streaming generator as they lay in earlier layouts, brought to how they lie now: what they compute is
-the same, but for the gate of rooms.
+the same, but for the gate of rooms and for what bands tell their bins.
 
 In the first layout the mixing over time weighed each frame's channels (`now`) after a norm that has weights of its own;
 a bin's features stood in another order; the decoder's columns lay output by output; the mixing of bins multiplied from
@@ -7,6 +7,9 @@ the other side; and what is gated stood in one matrix with its gate.
 
 In the second the gate of rooms told whether there was a room, not what it added, and nothing follows from the one for
 the other.
+
+In the third the decoder had columns for each bin of a band, where the band has their mean now, and what bands told the
+network of the bins lay in there.
 """
 
 from __future__ import annotations
@@ -16,8 +19,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from models.generators.bands import BandLayout
+
 ROOM_GATE = "room_gate."
 
+MASKS = 2
+"""Of the third layout's decoder, outputs before those of copies."""
 FEATURE_ORDER = (0, 1, 3, 2, 4, 5, 6)
 """Where each of today's features stood at first."""
 PARTS = {"time.project": ("update", "candidate", "gate"), "channel.widen": ("value", "gate")}
@@ -65,7 +72,28 @@ def from_first_layout(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_second_layout(weights: Mapping[str, Tensor], beginning: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a BandSplitGenerator in the second layout, in today's: its gate of rooms, if it has one, is that
+    """The weights of a BandSplitGenerator in the second layout, in the third: its gate of rooms, if it has one, is that
     of the weights at the `beginning` of a new generator, and stays shut until it is taught (models.learn_room)."""
     kept = {name: value for name, value in weights.items() if not name.startswith(ROOM_GATE)}
     return kept | {name: value for name, value in beginning.items() if name.startswith(ROOM_GATE)}
+
+
+def from_third_layout(weights: Mapping[str, Tensor], layout: BandLayout) -> dict[str, Tensor]:
+    """The weights of a BandSplitGenerator of that `layout` of bands in the third layout, in today's."""
+    made = {name: value for name, value in weights.items() if not name.startswith("decoder.")}
+    outputs = len(weights["decoder.bias"])
+    columns = [
+        weights[f"decoder.weights.{index}"].unflatten(2, (-1, outputs)).mean(dim=2)
+        for index in range(len(layout.groups))
+    ]
+    widths = [group.width for group in layout.groups for _ in range(group.count)]
+    bias = torch.stack([band.mean(dim=-1) for band in weights["decoder.bias"].flatten(1).split(widths, dim=1)])
+    context, hidden = made.pop("bin_mixing.context"), made.pop("bin_mixing.bias").flatten(1)
+    evening = len(weights["bin_mixing.out"]) - MASKS
+    nothing = torch.zeros(layout.bands, evening)
+    masks, copies = torch.cat(columns).split([MASKS, outputs - MASKS], dim=2)
+    of_channels = nothing.unsqueeze(1).expand(-1, masks.shape[1], -1)
+    made["decoder.weight"] = torch.cat([copies, masks, of_channels, context], dim=2)
+    masks, copies = bias.split([MASKS, outputs - MASKS], dim=1)
+    made["decoder.bias"] = torch.cat([copies, masks, nothing, hidden], dim=1).unsqueeze(1)
+    return made

@@ -1,8 +1,8 @@
 """A trained streaming generator at another window or hop, or of another size: a better start than random weights.
 
-Bands stay where they are, so that a band of twice the weights reads each of its old ones twice, at half the size, and
-gives each of its old gains twice; what the network remembers is made to last as long as before. Of the blocks the first
-stay; other blocks and further hidden units begin by leaving things as they are; whatever else the old generator has not
+Bands stay where they are, so that a band of twice the weights reads each of its old ones twice, at half the size; what
+the network remembers is made to last as long as before. Of the blocks the first stay, of hidden units those that weigh
+most; other blocks and further hidden units begin by leaving things as they are; whatever else the old generator has not
 starts at random.
 """
 
@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator, shift_step
+from models.generators.band_split import MASKS_PER_BIN, BandSplitConfig, BandSplitGenerator, shift_step
 from models.generators.features import FEATURES_PER_BIN
+from models.generators.pruning import HIDDEN_SIZES, pruned
 
 MAY_DIFFER = (
     "window",
@@ -29,9 +30,9 @@ MAY_DIFFER = (
     "declipping_wait",
     "evening",
     "empty_db",
+    *HIDDEN_SIZES,
 )
 MAY_BE_NEW = ("colour_hidden", "room_hidden", "envelope_hidden")
-MAY_GROW = ("time_hidden", "band_hidden", "channel_hidden", "bin_hidden")
 # What gives hidden units back: zero for new ones, so that they change nothing at first.
 OUTPUTS = (
     "time.out.weight",
@@ -53,46 +54,55 @@ def _nearest(weights: Tensor, bins: int, axis: int) -> Tensor:
     return mean
 
 
+def _grown(columns: Tensor, old: BandSplitConfig, config: BandSplitConfig) -> Tensor:
+    """What a decoder of `old` tells, with what only one of `config` tells beside it: nothing at first."""
+    before_evening = len(old.copy_shifts) + MASKS_PER_BIN
+    first, rest = columns.split([before_evening, columns.shape[-1] - before_evening], dim=-1)
+    evening, hidden = rest.split([int(old.evening), old.bin_hidden], dim=-1)
+    sizes = config.evening - old.evening, config.bin_hidden - old.bin_hidden
+    of_evening, of_hidden = (columns.new_zeros(*columns.shape[:-1], max(0, size)) for size in sizes)
+    return torch.cat([first, evening[..., : config.evening], of_evening, hidden, of_hidden], dim=-1)
+
+
 @torch.no_grad()
 def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplitGenerator:
     """A generator of `config` that starts from the weights of another, whose window is a power of two times as long.
 
     Raises ValueError where the configurations differ in more than the window, the hop and what they make of copies'
-    shifts, the number of blocks, how many bins share weights, what is empty, whether it draws peaks again and evens out
-    what is copied, hidden units that only the new one has, and a colouring, an envelope or a gate of rooms that only
-    it has (a gate is to be taught anew at another window or hop).
+    shifts, the number of blocks and of their hidden units, how many bins share weights, what is empty, whether it draws
+    peaks again and evens out what is copied, and a colouring, an envelope or a gate of rooms that only the new one has
+    (a gate is to be taught anew at another window or hop).
     """
     old = generator.config
     heads = {name: getattr(old, name) or getattr(config, name) for name in MAY_BE_NEW}
     changed = {name: getattr(config, name) for name in MAY_DIFFER}
-    changed |= {name: max(getattr(old, name), getattr(config, name)) for name in MAY_GROW}
     if replace(old, **heads, **changed) != config:
         raise ValueError(
             f"got weights of a generator of {old}, wanted of {config}, or one that differs in its window, hop, blocks, "
-            "most_units, by fewer hidden units or by having no colouring"
+            "most_units, hidden units or by having no colouring"
         )
     longer = config.window / old.window
     shifts = tuple(round(shift * longer) for shift in old.copy_shifts)
     rounded = (shift_step(old.hop_eighths) * longer + shift_step(config.hop_eighths)) / 2
     if len(shifts) != len(config.copy_shifts) or max(map(abs, np.subtract(shifts, config.copy_shifts))) > rounded:
         raise ValueError(f"got weights for copies shifted by {shifts} bins, wanted for {config.copy_shifts}")
+    fewer = {name: min(getattr(old, name), getattr(config, name)) for name in HIDDEN_SIZES}
+    generator = pruned(generator, replace(old, **fewer))
     made = BandSplitGenerator(config)
     before_it = generator.state_dict()
     state = {}
     for name, random in made.state_dict().items():
         state[name] = torch.zeros_like(random) if name.endswith(OUTPUTS) else random.clone()
-        if name.startswith(("encoder.", "decoder.")):  # which are brought to other sizes below
+        if name.startswith("encoder."):  # which is brought to another size below
             state[name] = before_it[name]
+        elif name.startswith("decoder."):
+            state[name] = _grown(before_it[name], generator.config, config)
         elif name in before_it:
             state[name][tuple(map(slice, before_it[name].shape))] = before_it[name]
     for index, (group, before) in enumerate(zip(made.layout.groups, generator.layout.groups, strict=True)):
         name = f"encoder.weights.{index}"
         rows = state[name].unflatten(1, (before.units, FEATURES_PER_BIN))
         state[name] = _nearest(rows, group.units, 1).flatten(1, 2) * (before.units / group.units)
-        name = f"decoder.weights.{index}"
-        columns = state[name].unflatten(2, (before.units, made.decoder.outputs))
-        state[name] = _nearest(columns, group.units, 2).flatten(2)
-    state["decoder.bias"] = _nearest(state["decoder.bias"], config.bins, 2)
     for index in range(min(old.blocks, config.blocks)):
         # Per frame a small share u of the memory is renewed; of frames twice as far apart, 2 u.
         name = f"blocks.{index}.time.update.bias"

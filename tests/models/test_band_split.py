@@ -43,6 +43,7 @@ from models.generators.features import (
     magnitude,
     standing_out,
 )
+from tests.support.generators import mask_columns
 
 HOP = 1024
 NYQUIST = 24000.0
@@ -213,19 +214,19 @@ def test_only_what_differs_from_its_neighbours_stands_out() -> None:
 def test_bins_of_a_band_share_their_network_and_bands_do_not() -> None:
     torch.manual_seed(0)
     layout = BandLayout((BandGroup(2, 4), BandGroup(1, 8)))
-    mixing = BinMixing(layout, channels=6, hidden=5, outputs=2)
+    mixing = BinMixing(layout, hidden=5, outputs=2)
     with torch.no_grad():
         mixing.out.normal_()
-    context = torch.randn(layout.bands * 3, 6)
+    told = torch.randn(layout.bands, 3, 2 + 5)
     features = torch.randn(FEATURES_PER_BIN, 1, 1, 1).expand(FEATURES_PER_BIN, 3, 1, layout.bins)
-    found, _ = mixing(features, context, None)
+    found, _ = mixing(features, told, [])
     assert found.shape == (2, 3, layout.bins)
     for band in (slice(0, 4), slice(4, 8), slice(8, 16)):  # the same features, hence the same answer within a band
         torch.testing.assert_close(found[..., band], found[..., band.start, None].expand_as(found[..., band]))
     assert not torch.allclose(found[..., 0], found[..., 4])
     changed = features.clone()
     changed[..., 9] += 1.0
-    moved = (mixing(changed, context, None)[0] - found).abs().amax(dim=(0, 1)) > 0
+    moved = (mixing(changed, told, [])[0] - found).abs().amax(dim=(0, 1)) > 0
     assert moved.nonzero().flatten().tolist() == [9]
 
 
@@ -233,20 +234,19 @@ def test_bins_of_a_band_share_their_network_and_bands_do_not() -> None:
 def test_a_bin_hears_its_own_features_and_its_band(widths: tuple[int, int]) -> None:
     torch.manual_seed(0)
     layout = BandLayout((BandGroup(2, widths[0]), BandGroup(1, widths[1])))
-    mixing = BinMixing(layout, channels=6, hidden=5, outputs=2)
+    mixing = BinMixing(layout, hidden=5, outputs=2)
     with torch.no_grad():
         mixing.out.normal_()
-        mixing.bias.normal_()
-    context, features = torch.randn(layout.bands * 3, 6), torch.randn(FEATURES_PER_BIN, 3, 1, layout.bins)
-    colour = torch.randn(layout.bands, 3)
-    found, (of_cells, doubled) = mixing(features, context, [colour, 2.0 * colour])
-    assert torch.equal(doubled, 2.0 * of_cells)
+    told, features = torch.randn(layout.bands, 3, 2 + 5), torch.randn(FEATURES_PER_BIN, 3, 1, layout.bins)
+    colours = torch.randn(layout.bands, 3, 2)
+    found, (of_cells, doubled) = mixing(features, told, [colours, 2.0 * colours[..., :1]])
+    assert torch.equal(doubled, 2.0 * of_cells[:1])
     band_of_bin = torch.arange(layout.bands).repeat_interleave(torch.tensor([widths[0], widths[0], widths[1]]))
     for place, band in enumerate(band_of_bin.tolist()):
-        told = context.unflatten(0, (layout.bands, 3))[band] @ mixing.context[band] + mixing.bias[band]
-        hidden = torch.nn.functional.silu(features[:, :, 0, place].T @ mixing.own.T + told)
-        torch.testing.assert_close(found[..., place], mixing.out @ hidden.T, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(of_cells[0, :, place // layout.cell], colour[band])
+        added, context = told[band].split([2, 5], dim=-1)
+        hidden = torch.nn.functional.silu(features[:, :, 0, place].T @ mixing.own.T + context)
+        torch.testing.assert_close(found[..., place], mixing.out @ hidden.T + added.T, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(of_cells[..., place // layout.cell], colours[band].T)
 
 
 def test_emptiness_tells_a_band_that_was_never_recorded_from_a_quiet_one() -> None:
@@ -326,14 +326,14 @@ def test_extension_leaves_bands_that_are_not_empty_exactly(generator: BandSplitG
 def test_bins_that_noise_has_drowned_are_emptied_and_filled_with_copies(
     share: float, mask: float, drowned: float
 ) -> None:
-    window, shift, edge = 1024, 4000.0, 256
+    window, shift, edge, edge_band = 1024, 4000.0, 256, 40
     shifts = copy_shifts([shift], 48000, window)
     noisy = BandSplitGenerator(BandSplitConfig(window=window, channels=8, blocks=1, copy_shifts=shifts)).eval()
-    for weight in noisy.decoder.weights:
-        weight.zero_()
-    noisy.decoder.bias[:2] = -20.0
-    noisy.decoder.bias[0, :, edge:] = math.log(share / (1.0 - share))
-    noisy.decoder.bias[2] = 20.0
+    noisy.decoder.weight.zero_()
+    noise = mask_columns(noisy).start
+    noisy.decoder.bias[..., mask_columns(noisy)] = -20.0
+    noisy.decoder.bias[edge_band:, :, noise] = math.log(share / (1.0 - share))
+    noisy.decoder.bias[..., 0] = 20.0
     spectrum = torch.randn(2, 1, 3, window // 2)
     wanted = torch.zeros_like(spectrum)
     wanted[..., edge:] = -mask * spectrum[..., edge:]
@@ -352,7 +352,7 @@ def test_what_is_copied_is_evened_out_bin_by_bin_and_what_is_kept_is_not(generat
     spectrum, evening = torch.randn(2, 1, frames, bins), torch.rand(1, frames, bins)
     empty = torch.zeros(1, frames, bins)
     empty[..., bins // 2 :] = 1.0
-    copies = torch.zeros(len(shifts), frames, bins)
+    copies = torch.zeros(len(shifts), frames, bins // generator.layout.cell)
     copies[1] = 0.25
     plain = Gains(torch.zeros(2, frames, bins), copies, empty, torch.zeros(1, frames, bins))
     extend = torch.tensor([1.0, 1.0, 0.5]).reshape(3, 1, 1).expand(3, frames, 1)
@@ -366,7 +366,7 @@ def test_what_is_copied_is_evened_out_bin_by_bin_and_what_is_kept_is_not(generat
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_evening_has_its_limits(generator: BandSplitGenerator, sign: float) -> None:
     made = deepcopy(generator)
-    made.bin_mixing.bias.fill_(100.0)
+    made.decoder.bias[..., -made.config.bin_hidden :] = 100.0
     made.bin_mixing.out[MASKS_PER_BIN:] = sign
     gains, _ = made.gains(torch.zeros(1, 2, 1, made.config.bins), made.initial_states(1))
     assert gains.evening is not None
@@ -398,8 +398,7 @@ def test_weights_are_shared_in_powers_of_two(most_units: int) -> None:
 
 
 @torch.no_grad()
-def test_bins_that_share_weights_get_one_answer_and_are_heard_as_their_mean() -> None:
-    """The mixing of bins starts silent, so bands alone decide."""
+def test_bins_that_share_weights_are_heard_as_their_mean() -> None:
     torch.manual_seed(0)
     together = 8
     layout = BandLayout((BandGroup(2, 8), BandGroup(1, 16, together)))
@@ -411,10 +410,6 @@ def test_bins_that_share_weights_get_one_answer_and_are_heard_as_their_mean() ->
     assert torch.allclose(random.encoder(swapped), random.encoder(features), atol=1e-5)
     swapped[..., 20], swapped[..., 25] = features[..., 25], features[..., 20]  # others
     assert not torch.allclose(random.encoder(swapped), random.encoder(features), atol=1e-3)
-    masks = random.decoder(torch.randn(layout.bands * 5, 6)) - random.decoder.bias
-    shared = masks[..., 16:].unflatten(-1, (-1, together))
-    assert torch.equal(shared, shared[..., :1].expand_as(shared))
-    assert float((shared[..., 1:, 0] - shared[..., :-1, 0]).abs().min()) > 0
 
 
 @torch.no_grad()
@@ -428,7 +423,7 @@ def test_an_equaliser_acts_on_whole_bands_if_its_gate_is_open_and_only_as_extens
     assert colouring is not None
     wanted_db = torch.linspace(-6, 12, generator.layout.bands)
     colouring.narrow_bias.copy_((wanted_db * NEPERS_PER_DB).unsqueeze(1))
-    generator.decoder.bias[:2] = -20.0  # nothing is noise or reverberation
+    generator.decoder.bias[..., mask_columns(generator)] = -20.0  # nothing is noise or reverberation
     early = round(LONG_SECONDS * 48000)
     audio = 0.1 * torch.randn(1, 1, early + 12 * window)
     for logit, share in ((20.0, 1.0), (0.4, 0.0), (-20.0, 0.0), (FIRST_LOGIT + LOGIT_WIDTH / 2, 0.5)):
@@ -457,7 +452,7 @@ def test_an_envelope_lowers_copies_in_empty_bands_and_nothing_else(window: int, 
     generator = BandSplitGenerator(config).eval()
     envelope = generator.envelope
     assert envelope is not None
-    generator.decoder.bias[:2] = -20.0  # nothing is noise or reverberation
+    generator.decoder.bias[..., mask_columns(generator)] = -20.0  # nothing is noise or reverberation
     audio = 0.1 * torch.randn(1, 1, 48000)
     spectrum = torch.fft.rfft(audio)
     spectrum[..., 7000:] = 0.0

@@ -9,6 +9,7 @@ import torch
 
 from models.generators.band_split import COPY_HERTZ, BandSplitConfig, BandSplitGenerator, copy_shifts
 from models.generators.features import FEATURES_PER_BIN
+from models.generators.pruning import HIDDEN_SIZES, pruned
 from models.generators.resizing import OUTPUTS, resized
 
 CONFIG = BandSplitConfig(window=1024, channels=6, blocks=2, copy_shifts=copy_shifts(COPY_HERTZ, 48000, 1024))
@@ -143,9 +144,30 @@ def test_more_units_and_evening_begin_by_leaving_things_as_they_are(
         assert bool(gradient.any())
 
 
-def test_fewer_units_are_refused(trained: BandSplitGenerator) -> None:
-    with pytest.raises(ValueError, match=r"time_hidden=32.*wanted of .*time_hidden=16"):
-        resized(trained, replace(CONFIG, time_hidden=16))
+@torch.no_grad()
+def test_of_fewer_units_those_stay_that_weigh_most(trained: BandSplitGenerator) -> None:
+    """What was added and weighs nothing is found again, wherever it stands; of the rest something is lost."""
+    more = resized(trained, replace(CONFIG, time_hidden=40, band_hidden=100, channel_hidden=70, bin_hidden=16))
+    order = torch.randperm(16)
+    told = more.decoder.weight.shape[-1] - 16
+    columns = torch.cat([torch.arange(told), told + order])
+    more.bin_mixing.own.copy_(more.bin_mixing.own[order])
+    more.bin_mixing.out.copy_(more.bin_mixing.out[:, order])
+    more.decoder.weight.copy_(more.decoder.weight[..., columns])
+    more.decoder.bias.copy_(more.decoder.bias[..., columns])
+    audio = 0.1 * torch.randn(1, 1, 8 * CONFIG.window)
+    wanted = trained(audio, torch.ones(1, 3))
+    torch.testing.assert_close(resized(more, CONFIG).eval()(audio, torch.ones(1, 3)), wanted, atol=1e-6, rtol=0)
+    for name in HIDDEN_SIZES:
+        half = resized(trained, replace(CONFIG, **{name: getattr(CONFIG, name) // 2})).eval()
+        found = half(audio, torch.ones(1, 3))
+        assert not torch.allclose(found, wanted, atol=1e-5)
+        assert float((found - wanted).std() / (wanted - audio).std()) < 1.0
+
+
+def test_pruning_does_not_grow(trained: BandSplitGenerator) -> None:
+    with pytest.raises(ValueError, match=r"time_hidden=32.*wanted of .*time_hidden=48.*more hidden units and nothing"):
+        pruned(trained, replace(CONFIG, time_hidden=48))
 
 
 @torch.no_grad()

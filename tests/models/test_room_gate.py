@@ -20,6 +20,7 @@ from models.generators.room_gate import EARLY_DOUBT_DB, KINDS, LARGEST_ADDED, ST
 from models.head_run import DONE_COLUMNS
 from models.learn_room import FRAMES_NOTED, RoomClips, RoomRun, main
 from models.restoring import inputs
+from tests.support.generators import mask_columns
 from tests.support.teaching import assert_only_learnt, taught
 
 CONFIG = BandSplitConfig(
@@ -99,7 +100,8 @@ def adding(generator: BandSplitGenerator, room_db: float) -> BandSplitGenerator:
 
 @torch.no_grad()
 def test_what_is_taken_as_reverberation_is_what_the_gate_lets_through(generator: BandSplitGenerator) -> None:
-    generator.decoder.bias[0], generator.decoder.bias[1] = -20.0, 20.0  # nothing is noise, all is reverberation
+    of_masks = generator.decoder.bias[..., mask_columns(generator)]
+    of_masks[:] = torch.tensor([-20.0, 20.0])  # nothing is noise, all is reverberation
     audio = beats(0.3, 1, 5)
     wanted = [audio - generator(audio, torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([room])) for room in (0.0, 1.0)]
     assert not wanted[0].any()
@@ -114,7 +116,7 @@ def test_what_is_taken_as_reverberation_is_what_the_gate_lets_through(generator:
 
 @torch.no_grad()
 def test_what_a_room_added_is_taken_once_it_is_certain(generator: BandSplitGenerator) -> None:
-    generator.decoder.bias[:2] = -20.0  # nothing is noise, nothing reverberation
+    generator.decoder.bias[..., mask_columns(generator)] = -20.0  # nothing is noise, nothing reverberation
     audio = beats(0.3, 1, 6)
 
     def louder_db(room_db: float, start: float, end: float, dereverb: float = 1.0) -> float:
