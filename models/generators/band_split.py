@@ -167,11 +167,10 @@ class States(NamedTuple):
 
 @dataclass(frozen=True)
 class Gains:
-    """Gains: `masks` [2, frames, bins], what is taken as noise and as reverberation; `copies` [shifts, frames, cells],
-    for bins that are `empty` or `drowned`, [1, frames, bins] from 0 to 1; `colour` [1, frames, cells], what an
-    equaliser adds of what is kept, or None for none; `room` [1, frames, cells], the share that a room added over time,
-    or None; `evening` [1, frames, bins], gains on what is copied, or None; `envelope` [1, frames, cells], gains on
-    copies in bins that are empty, or None."""
+    """Per-bin gains: `masks` [2, frames, bins], what is taken as noise and as reverberation; `copies` [shifts, frames,
+    bins], for bins that are `empty` or `drowned`, [1, frames, bins] from 0 to 1; of the same shape or None, for none:
+    `colour`, what an equaliser adds of what is kept; `room`, the share that a room added over time; `evening`, gains on
+    what is copied; and `envelope`, gains on copies in bins that are empty."""
 
     masks: Tensor
     copies: Tensor
@@ -257,6 +256,7 @@ class BinMixing(nn.Module):
     """
 
     band_of_cell: Tensor
+    cell_of_bin: Tensor
 
     def __init__(self, layout: BandLayout, hidden: int, outputs: int) -> None:
         super().__init__()
@@ -264,15 +264,17 @@ class BinMixing(nn.Module):
         self.own = nn.Parameter(torch.randn(hidden, FEATURES_PER_BIN) * 0.5 / math.sqrt(FEATURES_PER_BIN))
         self.out = nn.Parameter(torch.zeros(outputs, hidden))  # at the start bands alone decide
         self.register_buffer("band_of_cell", layout.band_of_cell, persistent=False)
+        self.register_buffer("cell_of_bin", torch.ones(1, layout.cell), persistent=False)
 
     def forward(self, features: Tensor, told: Tensor, of_bands: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Also brings values `of_bands`, [bands, frames, values] each, to the bands' cells, [values, frames, cells]:
-        one product does for all."""
+        """Also brings values `of_bands`, [bands, frames, values] each, to the bands' bins, [values, frames, bins]: one
+        product does for all."""
         frames, outputs, hidden = told.shape[1], *self.out.shape
         all_told = torch.cat([told, *of_bands], dim=-1)
         of_cells = all_told.permute(1, 2, 0) @ self.band_of_cell
-        sizes = [outputs, hidden, *(values.shape[-1] for values in of_bands)]
-        added, context, *values = of_cells.split(sizes, dim=1)
+        sizes = [values.shape[-1] for values in of_bands]
+        added, context, values = of_cells.split([outputs, hidden, sum(sizes)], dim=1)
+        values = swapped(values)
         own, out = self.own.expand(frames, -1, -1), self.out.expand(frames, -1, -1)
         given = swapped(features.flatten(1, 2))
         if self.layout.cell == 1:
@@ -286,7 +288,9 @@ class BinMixing(nn.Module):
             mixed = functional.silu(of_bins + context.unsqueeze(-2)).flatten(2)
             of_bins = torch.bmm(out, mixed).unflatten(-1, places) + added.unsqueeze(-2)
             logits = across(of_bins.flatten(2), self.layout.cell)
-        return swapped(logits), [swapped(value) for value in values]
+            # A product with ones repeats what holds for a cell in half the time of a broadcast.
+            values = (values.unsqueeze(-1) @ self.cell_of_bin).flatten(-2)
+        return swapped(logits), list(values.split(sizes))
 
 
 class Colouring(nn.Module):
@@ -560,27 +564,20 @@ class BandSplitGenerator(nn.Module):
         left = 1.0 - noise - reverberation
         if gains.room is not None:
             # Of what masks leave, as what lasts through all frames is what they see least of.
-            of_room = self.of_bins(gains.room, left)
+            of_room = gains.room * left
             reverberation, left = reverberation + of_room, left - of_room
         kept = left * spectrum
         taken = denoise * noise + dereverb * reverberation
-        added = -taken if gains.colour is None else self.of_bins(extend * gains.colour, left) - taken
+        added = -taken if gains.colour is None else extend * gains.colour * left - taken
         change: Tensor = added * spectrum
         reach = max(self.config.copy_shifts, default=0)
         source = kept if gains.evening is None else gains.evening * kept
         padded = functional.pad(source, (reach, 0))
-        empty = extend * gains.empty if gains.envelope is None else self.of_bins(extend * gains.envelope, gains.empty)
+        empty = extend * gains.empty if gains.envelope is None else extend * gains.envelope * gains.empty
         filled = LARGEST_COPY_GAIN * (denoise * gains.drowned + empty)
-        for gain, shift in zip(each(self.of_bins(gains.copies, filled)), self.config.copy_shifts, strict=True):
+        for gain, shift in zip(each(filled * gains.copies), self.config.copy_shifts, strict=True):
             change = change + gain * padded[..., reach - shift : reach - shift + self.config.bins]
         return change
-
-    def of_bins(self, cells: Tensor, bins: Tensor) -> Tensor:
-        """Products of what holds for a cell, [rows, frames, cells], and for a bin, [1, frames, bins]."""
-        if self.layout.cell == 1:
-            return cells * bins
-        product: Tensor = (cells.unsqueeze(-1) * bins.unflatten(-1, (-1, self.layout.cell))).flatten(-2)
-        return product
 
     def observed(self, audio: Tensor) -> tuple[Observations, States]:
         """What the features see of whole clips [batch, channels, samples], and the states before their first frame."""

@@ -239,14 +239,14 @@ def test_a_bin_hears_its_own_features_and_its_band(widths: tuple[int, int]) -> N
         mixing.out.normal_()
     told, features = torch.randn(layout.bands, 3, 2 + 5), torch.randn(FEATURES_PER_BIN, 3, 1, layout.bins)
     colours = torch.randn(layout.bands, 3, 2)
-    found, (of_cells, doubled) = mixing(features, told, [colours, 2.0 * colours[..., :1]])
-    assert torch.equal(doubled, 2.0 * of_cells[:1])
+    found, (of_its_bins, doubled) = mixing(features, told, [colours, 2.0 * colours[..., :1]])
+    assert torch.equal(doubled, 2.0 * of_its_bins[:1])
     band_of_bin = torch.arange(layout.bands).repeat_interleave(torch.tensor([widths[0], widths[0], widths[1]]))
     for place, band in enumerate(band_of_bin.tolist()):
         added, context = told[band].split([2, 5], dim=-1)
         hidden = torch.nn.functional.silu(features[:, :, 0, place].T @ mixing.own.T + context)
         torch.testing.assert_close(found[..., place], mixing.out @ hidden.T + added.T, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(of_cells[..., place // layout.cell], colours[band].T)
+        torch.testing.assert_close(of_its_bins[..., place], colours[band].T)
 
 
 def test_emptiness_tells_a_band_that_was_never_recorded_from_a_quiet_one() -> None:
@@ -352,7 +352,7 @@ def test_what_is_copied_is_evened_out_bin_by_bin_and_what_is_kept_is_not(generat
     spectrum, evening = torch.randn(2, 1, frames, bins), torch.rand(1, frames, bins)
     empty = torch.zeros(1, frames, bins)
     empty[..., bins // 2 :] = 1.0
-    copies = torch.zeros(len(shifts), frames, bins // generator.layout.cell)
+    copies = torch.zeros(len(shifts), frames, bins)
     copies[1] = 0.25
     plain = Gains(torch.zeros(2, frames, bins), copies, empty, torch.zeros(1, frames, bins))
     extend = torch.tensor([1.0, 1.0, 0.5]).reshape(3, 1, 1).expand(3, frames, 1)

@@ -143,7 +143,7 @@ def test_the_room_takes_its_share_of_what_masks_leave_of_a_bin(generator: BandSp
     nothing = torch.zeros(1, 1, bins)
     masks = torch.cat([torch.full((1, 1, bins), 0.2), torch.zeros(1, 1, bins)])
     masks[1, :, bins // 2 :] = 0.7
-    room = torch.full((1, 1, bins // generator.layout.cell), 0.5)
+    room = torch.full((1, 1, bins), 0.5)
     spectrum = torch.randn(2, 1, 1, bins)
     for dereverb, lower, upper in ((1.0, -0.2 - 0.4, -0.9 - 0.05), (0.5, -0.2 - 0.2, -0.2 - 0.375), (0.0, -0.2, -0.2)):
         change = generator.change(
