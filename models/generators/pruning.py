@@ -34,7 +34,8 @@ HIDDEN_SIZES = (*BLOCK_UNITS, "bin_hidden")
 
 def _norms(weights: Tensor, axis: int) -> Tensor:
     """[units]: of the weights of each."""
-    return torch.linalg.vector_norm(weights.transpose(0, axis).flatten(1), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(weights.transpose(0, axis).flatten(1), dim=1)
+    return norms
 
 
 def _heaviest(importance: Tensor, count: int) -> Tensor:
