@@ -290,7 +290,8 @@ class BinMixing(nn.Module):
             logits = across(of_bins.flatten(2), self.layout.cell)
             # A product with ones repeats what holds for a cell in half the time of a broadcast.
             values = (values.unsqueeze(-1) @ self.cell_of_bin).flatten(-2)
-        return swapped(logits), list(values.split(sizes))
+        # LiteRT's converter cannot cut off nothing.
+        return swapped(logits), [values] if len(sizes) == 1 else list(values.split(sizes))
 
 
 class Colouring(nn.Module):
