@@ -28,7 +28,7 @@ HOP, OVERLAP = 1280, 768
 LATENCY = OVERLAP + WAITED_FOR + 1
 HOPS = 24
 LEAST_SNR_DB = {"fp32": 100.0, "fp16": 50.0, "int8": 35.0}
-LARGEST_SHARE_OF_FLOAT32 = 0.6
+LARGEST_SHARE_OF_FLOAT32 = 0.65
 
 
 def opened(packages: Packages, precision: str, where: str) -> HopRunner:
