@@ -28,7 +28,7 @@ HOP, OVERLAP = 1280, 768
 LATENCY = OVERLAP + WAITED_FOR + 1
 HOPS = 24
 LEAST_SNR_DB = {"fp32": 100.0, "fp16": 50.0, "int8": 35.0}
-LARGEST_SHARE_OF_FLOAT32 = 0.65
+LARGEST_SHARE_OF_FLOAT32 = 0.6
 
 
 def opened(packages: Packages, precision: str, where: str) -> HopRunner:
@@ -57,6 +57,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
             blocks=1,
             band_hidden=8,
             channel_hidden=32,
+            bin_hidden=64,
             most_units=16,
             colour_hidden=8,
             room_hidden=4,

@@ -40,11 +40,11 @@ from tests.vectors.sound import sound
 CHANNEL_NAMES = {1: "mono", 2: "stereo"}
 PROOF_SECONDS = 3.0
 TOLERANCES = {
-    "fp32": Tolerance(largest_error=1e-3, relative_error=1e-3, state_relative_error=1e-3),
+    "fp32": Tolerance(largest_error=1e-4, relative_error=1e-4, state_relative_error=1e-4),
     "fp16": Tolerance(largest_error=5e-3, relative_error=3e-3, state_relative_error=3e-3),
     "int8": Tolerance(largest_error=5e-2, relative_error=3e-2, state_relative_error=3e-2),
 }
-"""By precision: 60 dB below the signal for fp32, as the fixture's thresholds amplify rounding, 50 dB below the signal for fp16, 30 dB for int8."""
+"""By precision: the proof's own bounds for fp32, 50 dB below the signal for fp16, 30 dB for int8."""
 HOP_CONTROLS = (1.0, 0.5, 0.75)
 
 Keep = Callable[[str, NDArray[Any], str], str]
