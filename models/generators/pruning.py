@@ -43,6 +43,11 @@ def _heaviest(importance: Tensor, count: int) -> Tensor:
     return importance.argsort(descending=True)[:count].sort().values
 
 
+def fewer_units(old: BandSplitConfig, config: BandSplitConfig) -> BandSplitConfig:
+    """`old` with the hidden units of `config` where those are fewer."""
+    return replace(old, **{name: min(getattr(old, name), getattr(config, name)) for name in HIDDEN_SIZES})
+
+
 @torch.no_grad()
 def pruned(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplitGenerator:
     """The generator with the hidden units of `config`, at most its own.
@@ -50,8 +55,7 @@ def pruned(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplitG
     Raises ValueError where `config` wants more of them, or differs in anything else.
     """
     old = generator.config
-    fewer = {name: min(getattr(old, name), getattr(config, name)) for name in HIDDEN_SIZES}
-    if replace(old, **fewer) != config:
+    if fewer_units(old, config) != config:
         raise ValueError(f"got a generator of {old}, wanted of {config}, or one of more hidden units and nothing else")
     weights = dict(generator.state_dict())
     for index in range(old.blocks):
@@ -61,13 +65,13 @@ def pruned(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplitG
             weighed = [name for name in of_units if not name.endswith(BIAS) and UPDATE not in name]
             if weighed:
                 importance = math.prod((_norms(weights[name], of_units[name]) for name in weighed), start=torch.ones(1))
-                kept = _heaviest(importance, fewer[size])
+                kept = _heaviest(importance, getattr(config, size))
                 weights |= {name: weights[name].index_select(axis, kept) for name, axis in of_units.items()}
     told = weights["decoder.weight"].shape[-1] - old.bin_hidden
     read = _norms(weights["bin_mixing.own"], 0) + torch.linalg.vector_norm(
         weights["decoder.weight"][..., told:], dim=1
     ).mean(dim=0)
-    kept = _heaviest(read * _norms(weights["bin_mixing.out"], 1), fewer["bin_hidden"])
+    kept = _heaviest(read * _norms(weights["bin_mixing.out"], 1), config.bin_hidden)
     weights["bin_mixing.own"] = weights["bin_mixing.own"][kept]
     weights["bin_mixing.out"] = weights["bin_mixing.out"][:, kept]
     columns = torch.cat([torch.arange(told), told + kept])

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from models.generators.band_split import MASKS_PER_BIN, BandSplitConfig, BandSplitGenerator, shift_step
 from models.generators.features import FEATURES_PER_BIN
-from models.generators.pruning import HIDDEN_SIZES, pruned
+from models.generators.pruning import HIDDEN_SIZES, fewer_units, pruned
 
 MAY_DIFFER = (
     "window",
@@ -86,8 +86,7 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
     rounded = (shift_step(old.hop_eighths) * longer + shift_step(config.hop_eighths)) / 2
     if len(shifts) != len(config.copy_shifts) or max(map(abs, np.subtract(shifts, config.copy_shifts))) > rounded:
         raise ValueError(f"got weights for copies shifted by {shifts} bins, wanted for {config.copy_shifts}")
-    fewer = {name: min(getattr(old, name), getattr(config, name)) for name in HIDDEN_SIZES}
-    generator = pruned(generator, replace(old, **fewer))
+    generator = pruned(generator, fewer_units(old, config))
     made = BandSplitGenerator(config)
     before_it = generator.state_dict()
     state = {}

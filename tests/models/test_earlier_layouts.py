@@ -95,7 +95,7 @@ def test_a_file_of_the_first_layout_is_brought_to_todays(generator: BandSplitGen
     loaded, facts = load_band_split(tmp_path / "first.safetensors")
     assert facts == {"seed": 2}
     for name, wanted in generator.state_dict().items():
-        torch.testing.assert_close(loaded.state_dict()[name], wanted, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(loaded.state_dict()[name], wanted)
     save_generator(tmp_path / "today.safetensors", loaded, loaded.state_dict(), facts)
     again, _ = load_band_split(tmp_path / "today.safetensors")
     for name, wanted in loaded.state_dict().items():
@@ -120,7 +120,10 @@ def test_a_file_of_the_second_layout_has_a_shut_gate_of_rooms_and_all_else(
     write_tensors(tmp_path / "second.safetensors", weights, metadata)
     loaded, _ = load_band_split(tmp_path / "second.safetensors")
     for name, wanted in generator.state_dict().items():
-        torch.testing.assert_close(loaded.state_dict()[name], wanted, atol=1e-6, rtol=1e-5)
+        if name.startswith("decoder."):  # means of bins, which round
+            torch.testing.assert_close(loaded.state_dict()[name], wanted)
+        else:
+            assert torch.equal(loaded.state_dict()[name], wanted)
     assert loaded.room_gate is not None
     assert not any(parameter.any() for parameter in loaded.room_gate.parameters())
 
