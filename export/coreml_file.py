@@ -203,8 +203,25 @@ class _Float16Selector:
 def _with_weights_of_8_bits(model: Any) -> Any:
     from coremltools.optimize import coreml
 
-    weights = coreml.get_weights_metadata(model, weight_threshold=0)
-    whole = [name for name in weights if name.removeprefix("b_").removeprefix("p_").startswith(_UNCOMPRESSED)]
+    # From the program itself: coremltools' list of weights (9.0) fails on a constant that is joined to something.
+    operations = [
+        operation
+        for function in model.get_spec().mlProgram.functions.values()
+        for block in function.block_specializations.values()
+        for operation in block.operations
+    ]
+    constants = [operation.outputs[0].name for operation in operations if operation.type == "const"]
+    joined = {
+        argument.name
+        for operation in operations
+        if operation.type == "concat"
+        for argument in operation.inputs["values"].arguments
+    }
+    whole = [
+        name
+        for name in constants
+        if name in joined or name.removeprefix("b_").removeprefix("p_").startswith(_UNCOMPRESSED)
+    ]
     config = coreml.OptimizationConfig(
         global_config=coreml.OpLinearQuantizerConfig(
             mode="linear_symmetric", granularity="per_channel", weight_threshold=SMALLEST_COMPRESSED_WEIGHT

@@ -14,13 +14,18 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
-from models.generators.earlier_layouts import from_first_layout, from_second_layout, from_third_layout
+from models.generators.earlier_layouts import (
+    from_first_layout,
+    from_fourth_layout,
+    from_second_layout,
+    from_third_layout,
+)
 from models.generators.unet import UNet, UNetConfig
 
 Generator = BandSplitGenerator | UNet
 BAND_SPLIT, UNET = "band_split", "unet"
 GENERATORS = (BAND_SPLIT, UNET)
-FIRST_LAYOUT, SECOND_LAYOUT, THIRD_LAYOUT, LAYOUT = "1", "2", "3", "4"
+FIRST_LAYOUT, SECOND_LAYOUT, THIRD_LAYOUT, FOURTH_LAYOUT, LAYOUT = "1", "2", "3", "4", "5"
 """How a streaming generator's weights lie; a file that says nothing has the first layout."""
 
 
@@ -88,7 +93,9 @@ def load_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
     if layout == SECOND_LAYOUT:
         tensors, layout = from_second_layout(tensors, generator.state_dict()), THIRD_LAYOUT
     if layout == THIRD_LAYOUT and isinstance(generator, BandSplitGenerator):
-        tensors = from_third_layout(tensors, generator.layout)
+        tensors, layout = from_third_layout(tensors, generator.layout), FOURTH_LAYOUT
+    if layout == FOURTH_LAYOUT and isinstance(generator, BandSplitGenerator):
+        tensors = from_fourth_layout(tensors, generator.layout)
     generator.load_state_dict(tensors)
     return generator.eval(), json.loads(metadata["facts"])
 

@@ -32,18 +32,17 @@ def band_split_halves(
         heard = generator.heard(degraded, controls)
         spectrum = generator.analysed(heard)
         per_frame = generator.per_frame(controls, heard)
-        room, statistics, memories, lasts = generator.parted(generator.initial_states(len(degraded)))
-        states = list(zip(memories, lasts, strict=True))
+        room, statistics, memories = generator.parted(generator.initial_states(len(degraded)))
         observed, _ = generator.features(generator.logs(spectrum, len(degraded)), statistics)
         heads, in_room, _ = generator.by_long_term(observed, room)
         x = generator.encoder(observed.features)
-        for block, state in zip(generator.blocks[:layer], states, strict=False):
-            x, *_ = block(x, *state)
+        for block, memory in zip(generator.blocks[:layer], memories, strict=False):
+            x, _ = block(x, memory)
 
     def remainder(moved: Tensor) -> Tensor:
         y = moved.permute(1, 2, 0, 3).flatten(0, 2)
-        for block, state in zip(generator.blocks[layer:], states[layer:], strict=True):
-            y, *_ = block(y, *state)
+        for block, memory in zip(generator.blocks[layer:], memories[layer:], strict=True):
+            y, _ = block(y, memory)
         change = generator.change(generator.decide(y, observed, heads, in_room), spectrum, per_frame)
         return generator.changed(heard, change)[..., generator.margin :]
 

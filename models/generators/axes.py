@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 
-def swapped(x: Tensor) -> Tensor:
-    """The first two axes of x change places. Where one has a length of one nothing moves: a reshape, which converters
-    merge with its neighbours.
+def swapped(x: Tensor, axis: int = 0) -> Tensor:
+    """An axis of x and the one after it change places. Where one has a length of one nothing moves: a reshape, which
+    converters merge with its neighbours.
     """
-    first, second = x.shape[:2]
-    return x.reshape(second, first, *x.shape[2:]) if 1 in (first, second) else x.transpose(0, 1)
+    first, second = x.shape[axis : axis + 2]
+    if 1 in (first, second):
+        return x.reshape(*x.shape[:axis], second, first, *x.shape[axis + 2 :])
+    return x.transpose(axis, axis + 1)
 
 
 def across(x: Tensor, groups: int) -> Tensor:
@@ -25,6 +29,11 @@ def each(x: Tensor, axis: int = 0) -> tuple[Tensor, ...]:
     off nothing.
     """
     return (x,) if x.shape[axis] == 1 else x.split(1, dim=axis)
+
+
+def parted(x: Tensor, sizes: Sequence[int], axis: int) -> tuple[Tensor, ...]:
+    """x cut into parts of such sizes along an axis; where there is but one it is x, as in `each`."""
+    return (x,) if len(sizes) == 1 else x.split(list(sizes), dim=axis)
 
 
 def joined(bins: Tensor, together: int) -> Tensor:

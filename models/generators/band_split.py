@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.generators.axes import across, each, joined, swapped
+from models.generators.axes import across, each, joined, parted, swapped
 from models.generators.bands import MOST_UNITS, BandLayout, BandMeans, layout_for
 from models.generators.declipping import WAITED_FOR, Declipping
 from models.generators.envelope import Envelope
@@ -40,7 +40,7 @@ from models.generators.features import (
     share_of,
 )
 from models.generators.framing import analysis, synthesis, tapered
-from models.generators.recurrence import delayed, gated_recurrence, latest
+from models.generators.recurrence import gated_recurrence, latest
 from models.generators.room_gate import RoomGate
 
 SHORTEST_MEMORY_SECONDS = 0.02
@@ -157,12 +157,11 @@ class BandSplitConfig:
 
 
 class States(NamedTuple):
-    """A generator's states: of the gate of rooms, of the features, memories of the blocks, their last frames."""
+    """A generator's states: of the gate of rooms, of the features, memories of the blocks."""
 
     room: list[Tensor]
     features: list[Tensor]
     memories: list[Tensor]
-    lasts: list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -199,25 +198,23 @@ class BandEncoder(nn.Module):
         super().__init__()
         self.layout = layout
         self.weights = nn.ParameterList(
-            nn.Parameter(
-                torch.randn(g.count, g.units * FEATURES_PER_BIN, channels) / math.sqrt(g.units * FEATURES_PER_BIN)
-            )
-            for g in layout.groups
+            nn.Parameter(torch.randn(bands, units * FEATURES_PER_BIN, channels) / math.sqrt(units * FEATURES_PER_BIN))
+            for bands, units in layout.alike
         )
         self.bias = nn.Parameter(0.1 * torch.randn(layout.bands, 1, channels))
 
     def forward(self, features: Tensor) -> Tensor:
         frames = features.shape[1] * features.shape[2]
-        units = [group.count * group.units for group in self.layout.groups]
-        groups = self.joined(features).permute(1, 2, 3, 0).split(units, dim=2)
-        bands, first = [], 0
-        for group, weight, part in zip(self.layout.groups, self.weights, groups, strict=True):
-            own = swapped(part.reshape(frames, group.count, group.units * FEATURES_PER_BIN))
-            # The bias is added to each group, as LiteRT's converter fails on products that are joined at once,
+        alike = self.layout.alike
+        parts = parted(self.joined(features).permute(1, 2, 3, 0), [bands * units for bands, units in alike], axis=2)
+        found, first = [], 0
+        for (bands, units), weight, part in zip(alike, self.weights, parts, strict=True):
+            own = swapped(part.reshape(frames, bands, units * FEATURES_PER_BIN))
+            # The bias is added to each product, as LiteRT's converter fails on products that are joined at once,
             # and in slices, which exporters fold, as they do no split.
-            bands.append(torch.bmm(own, weight) + self.bias[first : first + group.count])
-            first += group.count
-        return torch.cat(bands).flatten(0, 1)
+            found.append(torch.bmm(own, weight) + self.bias[first : first + bands])
+            first += bands
+        return (torch.cat(found) if len(found) > 1 else found[0]).flatten(0, 1)
 
     def joined(self, features: Tensor) -> Tensor:
         """[..., bins] with the mean of bins that share weights: [..., units]."""
@@ -333,17 +330,13 @@ class Colouring(nn.Module):
 
 
 class TimeMixing(nn.Module):
-    """A two-tap causal convolution, then a gated linear recurrence, per band: [bands * frames, channels].
-
-    The state is the recurrence's memory, [bands * batch, hidden], and the frame before, [bands * batch, channels]. What
-    a frame itself weighs in the convolution is left to the norm.
-    """
+    """A gated linear recurrence per band: [bands * frames, channels]. Its state is its memory,
+    [bands * batch, hidden]."""
 
     def __init__(self, bands: int, channels: int, hidden: int, frames_per_second: float) -> None:
         super().__init__()
         self.bands = bands
         self.norm = nn.LayerNorm(channels)
-        self.before = nn.Parameter(torch.zeros(channels))
         self.update, self.candidate, self.gate = (nn.Linear(channels, hidden) for _ in range(3))
         self.out = nn.Linear(hidden, channels)
         memories = torch.logspace(math.log10(SHORTEST_MEMORY_SECONDS), math.log10(LONGEST_MEMORY_SECONDS), hidden)
@@ -351,12 +344,11 @@ class TimeMixing(nn.Module):
         with torch.no_grad():
             self.update.bias.copy_(torch.logit(update))
 
-    def forward(self, x: Tensor, memory: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         y = self.norm(x)
-        taken = y + delayed(y, last, self.bands) * self.before
-        states = gated_recurrence(torch.sigmoid(self.update(taken)), self.candidate(taken), memory, self.bands)
-        mixed = x + self.out(states * functional.silu(self.gate(taken)))
-        return mixed, latest(states, memory, self.bands), latest(y, last, self.bands)
+        states = gated_recurrence(torch.sigmoid(self.update(y)), self.candidate(y), memory, self.bands)
+        mixed = x + self.out(states * functional.silu(self.gate(y)))
+        return mixed, latest(states, memory, self.bands)
 
 
 class BandMixing(nn.Module):
@@ -403,12 +395,12 @@ class Block(nn.Module):
             self.band = BandMixing(bands, config.channels, config.band_hidden)
             self.channel = ChannelMixing(config.channels, config.channel_hidden)
 
-    def forward(self, x: Tensor, memory: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x, memory, last = self.time(x, memory, last)
+    def forward(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        x, memory = self.time(x, memory)
         if self.over_time_alone:
-            return x, memory, last
+            return x, memory
         mixed: Tensor = self.channel(self.band(x))
-        return mixed, memory, last
+        return mixed, memory
 
 
 def equivalent_rectangular_bandwidth(hertz: Tensor) -> Tensor:
@@ -472,17 +464,16 @@ class BandSplitGenerator(nn.Module):
 
     def state_shapes(self, batch: int = 1) -> list[tuple[int, ...]]:
         """Shapes of the states, in the order in which `step` takes them: of the gate of rooms, of the features, then
-        each block's memory, then each block's last frame."""
+        each block's memory."""
         of_room = [] if self.room_gate is None else self.room_gate.state_shapes(batch)
-        rows, blocks = self.layout.bands * batch, self.config.blocks
-        memories, lasts = [(rows, self.config.time_hidden)] * blocks, [(rows, self.config.channels)] * blocks
-        return [*of_room, *self.features.state_shapes(batch), *memories, *lasts]
+        memories = [(self.layout.bands * batch, self.config.time_hidden)] * self.config.blocks
+        return [*of_room, *self.features.state_shapes(batch), *memories]
 
     def parted(self, states: list[Tensor]) -> States:
         """States in the order of `state_shapes`, by what they are of."""
         blocks = self.config.blocks
         of_room = 0 if self.room_gate is None else len(self.room_gate.state_shapes(1))
-        return States(states[:of_room], states[of_room : -2 * blocks], states[-2 * blocks : -blocks], states[-blocks:])
+        return States(states[:of_room], states[of_room:-blocks], states[-blocks:])
 
     def initial_states(self, batch: int) -> list[Tensor]:
         """States before the first frame: zeros."""
@@ -491,16 +482,15 @@ class BandSplitGenerator(nn.Module):
     def gains(self, logs: Tensor, states: list[Tensor], in_room: Tensor | None = None) -> tuple[Gains, list[Tensor]]:
         """Gains for the logarithms of scaled magnitudes [1, time, batch, bins], and the states after them; `in_room` as
         `forward` takes it, [1, frames, 1]."""
-        room, statistics, memories, lasts = self.parted(states)
+        room, statistics, memories = self.parted(states)
         observed, statistics = self.features(logs, statistics)
         heads, opening, room = self.by_long_term(observed, room, in_room)
         x = self.encoder(observed.features)
-        next_memories, next_lasts = [], []
-        for block, memory, last in zip(self.blocks, memories, lasts, strict=True):
-            x, memory, last = block(x, memory, last)
+        next_memories = []
+        for block, memory in zip(self.blocks, memories, strict=True):
+            x, memory = block(x, memory)
             next_memories.append(memory)
-            next_lasts.append(last)
-        return self.decide(x, observed, heads, opening), [*room, *statistics, *next_memories, *next_lasts]
+        return self.decide(x, observed, heads, opening), [*room, *statistics, *next_memories]
 
     def decide(self, x: Tensor, observed: Observations, heads: dict[str, Tensor], in_room: Tensor | None) -> Gains:
         """Gains by what the blocks made of the bands, x [bands * frames, channels], by what each bin shows, by what
@@ -573,12 +563,14 @@ class BandSplitGenerator(nn.Module):
         change: Tensor = added * spectrum
         reach = max(self.config.copy_shifts, default=0)
         source = kept if gains.evening is None else gains.evening * kept
-        padded = functional.pad(source, (reach, 0))
+        padded = torch.cat([source.new_zeros(*source.shape[:-1], reach), source], dim=-1)
         empty = extend * gains.empty if gains.envelope is None else extend * gains.envelope * gains.empty
         filled = LARGEST_COPY_GAIN * (denoise * gains.drowned + empty)
-        for gain, shift in zip(each(filled * gains.copies), self.config.copy_shifts, strict=True):
-            change = change + gain * padded[..., reach - shift : reach - shift + self.config.bins]
-        return change
+        copies = [
+            gain * padded[..., reach - shift : reach - shift + self.config.bins]
+            for gain, shift in zip(each(gains.copies), self.config.copy_shifts, strict=True)
+        ]
+        return change + filled * sum(copies[1:], start=copies[0]) if copies else change
 
     def observed(self, audio: Tensor) -> tuple[Observations, States]:
         """What the features see of whole clips [batch, channels, samples], and the states before their first frame."""

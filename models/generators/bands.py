@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ class BandGroup:
 
 @dataclass(frozen=True)
 class BandLayout:
-    """Bands in rising frequency. Groups of one width become one batched matrix product each."""
+    """Bands in rising frequency."""
 
     groups: tuple[BandGroup, ...]
 
@@ -38,6 +39,12 @@ class BandLayout:
     @property
     def bins(self) -> int:
         return sum(group.count * group.width for group in self.groups)
+
+    @property
+    def alike(self) -> list[tuple[int, int]]:
+        """How many neighbouring bands have as many sets of weights, and how many: each becomes one batched product."""
+        units = [group.units for group in self.groups for _ in range(group.count)]
+        return [(len(list(bands)), count) for count, bands in groupby(units)]
 
     @property
     def cell(self) -> int:

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.generators.features import share_of
 
@@ -166,7 +165,7 @@ class Declipping(nn.Module):
         value = edge * x[..., 1:-1]
         told = torch.cat([edge, value, value - edge * outside], dim=1)
         if self.waited_for % BLOCK:
-            told = functional.pad(told, (0, -self.waited_for % BLOCK))
+            told = torch.cat([told, told.new_zeros(*told.shape[:-1], -self.waited_for % BLOCK)], dim=-1)
         signals = told[0, ..., 0].numel()
         blocks = told.reshape(2, -1, BLOCK)
         ends = torch.bmm(blocks, self.in_block).reshape(2, signals, -1)

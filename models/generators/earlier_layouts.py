@@ -1,5 +1,5 @@
 """Weights of the streaming generator as they lay in earlier layouts, brought to how they lie now: what they compute is
-the same, but for the gate of rooms and for what bands tell their bins.
+the same, but for the gate of rooms, what bands tell their bins and what is told of the frame before.
 
 In the first layout the mixing over time weighed each frame's channels (`now`) after a norm that has weights of its own;
 a bin's features stood in another order; the decoder's columns lay output by output; the mixing of bins multiplied from
@@ -10,6 +10,10 @@ the other.
 
 In the third the decoder had columns for each bin of a band, where the band has their mean now, and what bands told the
 network of the bins lay in there.
+
+In the fourth the mixing over time was told a share of the frame before as well, where it is told as much more of the
+frame itself now, as both are mostly alike; and the encoder's weights lay by groups of bands of one width, not by how
+many sets of weights a band has.
 """
 
 from __future__ import annotations
@@ -79,7 +83,7 @@ def from_second_layout(weights: Mapping[str, Tensor], beginning: Mapping[str, Te
 
 
 def from_third_layout(weights: Mapping[str, Tensor], layout: BandLayout) -> dict[str, Tensor]:
-    """The weights of a BandSplitGenerator of that `layout` of bands in the third layout, in today's."""
+    """The weights of a BandSplitGenerator of that `layout` of bands in the third layout, in the fourth."""
     made = {name: value for name, value in weights.items() if not name.startswith("decoder.")}
     outputs = len(weights["decoder.bias"])
     columns = [
@@ -96,4 +100,18 @@ def from_third_layout(weights: Mapping[str, Tensor], layout: BandLayout) -> dict
     made["decoder.weight"] = torch.cat([copies, masks, of_channels, context], dim=2)
     masks, copies = bias.split([MASKS, outputs - MASKS], dim=1)
     made["decoder.bias"] = torch.cat([copies, masks, nothing, hidden], dim=1).unsqueeze(1)
+    return made
+
+
+def from_fourth_layout(weights: Mapping[str, Tensor], layout: BandLayout) -> dict[str, Tensor]:
+    """The weights of a BandSplitGenerator of that `layout` of bands in the fourth layout, in today's."""
+    made = {name: value for name, value in weights.items() if not name.startswith("encoder.weights.")}
+    for name in [name for name in made if name.endswith(".time.before")]:
+        of_both = 1.0 + made.pop(name)
+        for kind in ("weight", "bias"):
+            norm = name.removesuffix("before") + f"norm.{kind}"
+            made[norm] = made[norm] * of_both
+    bands = iter([band for index in range(len(layout.groups)) for band in weights[f"encoder.weights.{index}"]])
+    for index, (count, _) in enumerate(layout.alike):
+        made[f"encoder.weights.{index}"] = torch.stack([next(bands) for _ in range(count)])
     return made

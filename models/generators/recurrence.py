@@ -58,14 +58,6 @@ def gated_recurrence(update: Tensor, candidate: Tensor, start: Tensor, bands: in
     return states.reshape(candidate.shape)
 
 
-def delayed(x: Tensor, start: Tensor, bands: int) -> Tensor:
-    """x one frame later; `start`: the frame before the first."""
-    if x.shape == start.shape:
-        return start
-    first = start.reshape(bands, 1, -1)
-    return torch.cat([first, _timed(x, start, bands)[:, :-1]], dim=1).reshape(x.shape)
-
-
 def latest(x: Tensor, start: Tensor, bands: int) -> Tensor:
     """The last frame of x; `start`: one of its shape."""
     return x if x.shape == start.shape else _timed(x, start, bands)[:, -1].reshape(start.shape)

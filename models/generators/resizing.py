@@ -44,14 +44,16 @@ OUTPUTS = (
 )
 
 
-def _nearest(weights: Tensor, bins: int, axis: int) -> Tensor:
-    """`weights` with `bins` entries along an axis: repeated, or the mean of neighbours."""
-    before = weights.shape[axis]
-    if bins >= before:
-        return weights.repeat_interleave(bins // before, dim=axis)
-    grouped = weights.unflatten(axis, (bins, before // bins))
-    mean: Tensor = grouped.mean(dim=axis + 1)
-    return mean
+def _shared(weights: Tensor, units: int) -> Tensor:
+    """An encoder's weights of one band, [old units * features, channels], for so many `units`: each read twice as
+    often at half the size, or the sum of neighbours."""
+    old = weights.unflatten(0, (-1, FEATURES_PER_BIN))
+    before = len(old)
+    if units >= before:
+        repeated = old.repeat_interleave(units // before, dim=0) * (before / units)
+        return repeated.flatten(0, 1)
+    summed: Tensor = old.unflatten(0, (units, before // units)).sum(dim=1).flatten(0, 1)
+    return summed
 
 
 def _grown(columns: Tensor, old: BandSplitConfig, config: BandSplitConfig) -> Tensor:
@@ -92,16 +94,15 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
     state = {}
     for name, random in made.state_dict().items():
         state[name] = torch.zeros_like(random) if name.endswith(OUTPUTS) else random.clone()
-        if name.startswith("encoder."):  # which is brought to another size below
-            state[name] = before_it[name]
-        elif name.startswith("decoder."):
+        if name.startswith("encoder.weights."):  # which are brought to another size below
+            continue
+        if name.startswith("decoder."):
             state[name] = _grown(before_it[name], generator.config, config)
         elif name in before_it:
             state[name][tuple(map(slice, before_it[name].shape))] = before_it[name]
-    for index, (group, before) in enumerate(zip(made.layout.groups, generator.layout.groups, strict=True)):
-        name = f"encoder.weights.{index}"
-        rows = state[name].unflatten(1, (before.units, FEATURES_PER_BIN))
-        state[name] = _nearest(rows, group.units, 1).flatten(1, 2) * (before.units / group.units)
+    bands = iter([band for weights in generator.encoder.weights for band in weights])
+    for index, (count, units) in enumerate(made.layout.alike):
+        state[f"encoder.weights.{index}"] = torch.stack([_shared(next(bands), units) for _ in range(count)])
     for index in range(min(old.blocks, config.blocks)):
         # Per frame a small share u of the memory is renewed; of frames twice as far apart, 2 u.
         name = f"blocks.{index}.time.update.bias"

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.generators.axes import swapped
 from models.generators.bands import BandLayout, BandMeans
 from models.generators.features import NEPERS_PER_DB, share_of
 from models.generators.recurrence import gated_recurrence, latest
@@ -29,6 +30,7 @@ MEAN_SECONDS = 6.0
 FALLS_ABOVE = (0.0, 0.7, 1.5)
 RISES_ABOVE = (1.0,)
 KINDS = len(FALLS_ABOVE) + len(RISES_ABOVE)
+WEIGHTS = 2  # of falls, and of rises, whatever they are above
 TOLD_OF_BANDS = KINDS + 1  # and their levels
 LEAST_WEIGHT = 0.02  # nepers: of what hardly stood above its mean there is no fall to speak of
 # How strong a room is, what it adds to bands in this lower share of the spectrum says, 6 of 24 kHz: every microphone
@@ -46,7 +48,10 @@ class RoomGate(nn.Module):
     """How far what a room did may be undone, by heights: each bin's log magnitude above its long mean, and the bands'
     long-term levels."""
 
+    signs: Tensor
     thresholds: Tensor
+    changed: Tensor
+    weighed: Tensor
     rate: Tensor
     strength: Tensor
 
@@ -65,31 +70,36 @@ class RoomGate(nn.Module):
         widths = torch.tensor([group.width for group in layout.groups for _ in range(group.count)])
         heard = (widths.cumsum(0) <= HEARD_SHARE * layout.bins).float()
         self.register_buffer("thresholds", thresholds.reshape(-1, 1, 1, 1), persistent=False)
+        rising = torch.tensor([0.0] * len(FALLS_ABOVE) + [1.0] * len(RISES_ABOVE))
+        self.register_buffer("signs", (1.0 - 2.0 * rising).reshape(-1, 1, 1, 1), persistent=False)
+        # Of the means, which columns are of changes, and which of each change's weights.
+        nothing, changes = torch.zeros(WEIGHTS, KINDS), torch.eye(KINDS)
+        self.register_buffer("changed", torch.cat([changes, nothing]), persistent=False)
+        weighed = torch.cat([torch.zeros(KINDS, KINDS), torch.stack([1.0 - rising, rising])])
+        self.register_buffer("weighed", weighed, persistent=False)
         self.register_buffer("rate", rate, persistent=False)
         self.register_buffer("strength", -(heard / heard.sum()).reshape(1, -1), persistent=False)
         self.requires_grad_(False)
 
     def state_shapes(self, batch: int) -> list[tuple[int, ...]]:
         """Of the heights one frame before, and of the means; all zero at the start."""
-        return [(1, 1, batch, self.bins), (self.bands * batch, 2 * KINDS)]
+        return [(1, 1, batch, self.bins), (self.bands * batch, KINDS + WEIGHTS)]
 
     @torch.no_grad()
     def falls(self, heights: Tensor, state: list[Tensor], band_means: BandMeans) -> tuple[Tensor, list[Tensor]]:
         """Mean falls and rises [bands * KINDS, frames] by heights [1, time, batch, bins], and the next state."""
         before, means = state
         earlier = before if heights.shape[1] == 1 else torch.cat([before, heights[:, :-1]], dim=1)
-        fall, rise = earlier - heights, heights - earlier
-        moves = torch.cat([fall] * len(FALLS_ABOVE) + [rise] * len(RISES_ABOVE))
-        changes = torch.relu(moves - self.thresholds)
+        changes = torch.relu((earlier - heights) * self.signs - self.thresholds)
         weights = torch.relu(torch.cat([earlier] * len(FALLS_ABOVE) + [heights] * len(RISES_ABOVE)))
-        both = torch.cat([changes * weights, weights])
-        of_bands = band_means(both.flatten(0, 2)).unflatten(1, (2 * KINDS, -1))  # [bands, kinds, frames]
-        sums = of_bands.transpose(1, 2).flatten(0, 1)
+        of_both = weights[len(FALLS_ABOVE) - 1 : len(FALLS_ABOVE) + 1]
+        both = torch.cat([changes * weights, of_both])
+        of_bands = band_means(both.flatten(0, 2)).unflatten(1, (KINDS + WEIGHTS, -1))  # [bands, kinds, frames]
+        sums = swapped(of_bands, 1).flatten(0, 1)
         found = gated_recurrence(self.rate.expand_as(sums), sums, means, self.bands)
-        changed, weighed = found.unflatten(0, (self.bands, -1)).split(KINDS, dim=2)  # GPUs cut nothing of two axes
-        ratios = changed / (weighed + LEAST_WEIGHT)
+        ratios = (found @ self.changed) / (found @ self.weighed + LEAST_WEIGHT)
         last = latest(found, means, self.bands)
-        return ratios.transpose(1, 2).flatten(0, 1), [heights[:, -1:], last]
+        return swapped(ratios.unflatten(0, (self.bands, -1)), 1).flatten(0, 1), [heights[:, -1:], last]
 
     def estimate(self, told: Tensor) -> Tensor:
         """Gains that undo what a room added to each band over time, in nepers [bands, frames], at most 0, by falls and

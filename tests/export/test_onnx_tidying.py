@@ -46,3 +46,17 @@ def test_what_does_something_or_makes_an_output_stays() -> None:
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     (found,), (wanted,) = (ReferenceEvaluator(graph).run(None, {"x": x}) for graph in (tidy, model))
     np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("value", [None, 2.5])
+def test_values_repeated_in_a_constant_shape_are_constants(value: float | None) -> None:
+    attributes = {} if value is None else {"value": helper.make_tensor("", TensorProto.FLOAT, [1], [value])}
+    model = small(
+        helper.make_node("ConstantOfShape", ["same"], ["a"], **attributes), helper.make_node("Add", ["x", "a"], ["y"])
+    )
+    tidy = without_idle_nodes(model)
+    assert [node.op_type for node in tidy.graph.node] == ["Add"]
+    x = np.ones((2, 3), np.float32)
+    (found,) = ReferenceEvaluator(tidy).run(None, {"x": x})
+    np.testing.assert_array_equal(found, x + (value or 0.0))
+    assert found.dtype == np.float32

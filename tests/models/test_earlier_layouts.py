@@ -1,4 +1,5 @@
-"""Weights files of earlier layouts compute what they always did, but for gates of rooms, which told another thing."""
+"""Weights files of earlier layouts compute what they always did, but for gates of rooms, which told another thing, for
+what bins of a band were told each, and for what was told of the frame before."""
 
 import json
 from dataclasses import replace
@@ -35,9 +36,25 @@ def without_mean(x: Tensor, axis: int) -> Tensor:
     return x - x.mean(dim=axis, keepdim=True)
 
 
+def in_fourth_layout(generator: BandSplitGenerator) -> dict[str, Tensor]:
+    """The same generator, told a drawn share of the frame before, and with the encoder's weights by width of band."""
+    weights = dict(generator.state_dict())
+    for index in range(generator.config.blocks):
+        part = f"blocks.{index}.time."
+        before = torch.rand(generator.config.channels) - 0.5
+        weights |= {f"{part}norm.{name}": weights[f"{part}norm.{name}"] / (1 + before) for name in ("weight", "bias")}
+        weights[f"{part}before"] = before
+    alike = [weights.pop(f"encoder.weights.{index}") for index in range(len(generator.layout.alike))]
+    bands = [band for of_alike in alike for band in of_alike]
+    for index, group in enumerate(generator.layout.groups):
+        weights[f"encoder.weights.{index}"] = torch.stack(bands[: group.count])
+        bands = bands[group.count :]
+    return weights
+
+
 def in_third_layout(generator: BandSplitGenerator) -> dict[str, Tensor]:
     """The same generator with columns for each bin, whose means in each band are the band's."""
-    weights = dict(generator.state_dict())
+    weights = in_fourth_layout(generator)
     config, groups = generator.config, generator.layout.groups
     shifts, hidden = len(config.copy_shifts), config.bin_hidden
     sizes = [shifts, 2, int(config.evening), hidden]
@@ -120,7 +137,7 @@ def test_a_file_of_the_second_layout_has_a_shut_gate_of_rooms_and_all_else(
     write_tensors(tmp_path / "second.safetensors", weights, metadata)
     loaded, _ = load_band_split(tmp_path / "second.safetensors")
     for name, wanted in generator.state_dict().items():
-        if name.startswith("decoder."):  # means of bins, which round
+        if name.startswith("decoder.") or ".time.norm." in name:  # means of bins, and products, which round
             torch.testing.assert_close(loaded.state_dict()[name], wanted)
         else:
             assert torch.equal(loaded.state_dict()[name], wanted)
@@ -148,3 +165,19 @@ def test_a_file_of_the_third_layout_tells_all_bins_of_a_band_their_mean(most_uni
     loaded, _ = load_band_split(tmp_path / "third.safetensors")
     for name, wanted in made.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], wanted, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("most_units", [64, 8, 2])
+def test_a_file_of_the_fourth_layout_is_told_more_of_each_frame(most_units: int, tmp_path: Path) -> None:
+    """Bands of one width that have as many sets of weights as the next ones lie with those."""
+    torch.manual_seed(4)
+    config = replace(CONFIG, most_units=most_units)
+    made = BandSplitGenerator(config)
+    weights = in_fourth_layout(made)
+    assert weights["encoder.weights.4"].shape[0] == 8
+    metadata = {"generator": "band_split", "config": config_text(config), "facts": "{}", "layout": "4"}
+    write_tensors(tmp_path / "fourth.safetensors", weights, metadata)
+    loaded, _ = load_band_split(tmp_path / "fourth.safetensors")
+    assert len(loaded.encoder.weights) == {64: 5, 8: 2, 2: 1}[most_units]
+    for name, wanted in made.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], wanted)

@@ -2,7 +2,7 @@
 
 import torch
 
-from models.generators.recurrence import delayed, gated_recurrence, latest
+from models.generators.recurrence import gated_recurrence, latest
 
 BANDS, TIME, BATCH, CHANNELS = 3, 5, 2, 4
 
@@ -41,12 +41,8 @@ def test_gradients_are_those_of_the_definition() -> None:
     assert torch.autograd.gradcheck(states, random_inputs())
 
 
-def test_frames_are_told_apart_from_bands_and_clips() -> None:
+def test_the_last_frame_is_told_apart_from_bands_and_clips() -> None:
     frames = torch.arange(float(BANDS * TIME * BATCH)).reshape(-1, 1)
     before = -torch.ones(BANDS * BATCH, 1)
-    by_time = delayed(frames, before, BANDS).reshape(BANDS, TIME, BATCH)
-    assert torch.equal(by_time[:, 0], before.reshape(BANDS, BATCH))
-    assert torch.equal(by_time[:, 1:], frames.reshape(BANDS, TIME, BATCH)[:, :-1])
     assert torch.equal(latest(frames, before, BANDS).flatten(), frames.reshape(BANDS, TIME, BATCH)[:, -1].flatten())
-    assert torch.equal(delayed(before + 3, before, BANDS), before)
     assert torch.equal(latest(before + 3, before, BANDS), before + 3)
