@@ -50,10 +50,11 @@ def _shared(weights: Tensor, units: int) -> Tensor:
     old = weights.unflatten(0, (-1, FEATURES_PER_BIN))
     before = len(old)
     if units >= before:
-        repeated = old.repeat_interleave(units // before, dim=0) * (before / units)
-        return repeated.flatten(0, 1)
-    summed: Tensor = old.unflatten(0, (units, before // units)).sum(dim=1).flatten(0, 1)
-    return summed
+        shared = old.repeat_interleave(units // before, dim=0) * (before / units)
+    else:
+        shared = old.unflatten(0, (units, before // units)).sum(dim=1)
+    flat: Tensor = shared.flatten(0, 1)
+    return flat
 
 
 def _grown(columns: Tensor, old: BandSplitConfig, config: BandSplitConfig) -> Tensor:
