@@ -72,9 +72,9 @@ class TestFp16:
 
     def test_the_networks_matrices_are_halved_and_the_dfts_are_not(self, half: onnx.ModelProto) -> None:
         kinds = {tensor.name: tensor.data_type for tensor in half.graph.initializer}
-        assert kinds["generator.encoder.weights.4.fp16"] == TensorProto.FLOAT16
+        assert kinds["generator.encoder.weights.2.fp16"] == TensorProto.FLOAT16
         assert kinds["dft.first"] == kinds["analysis_window"] == TensorProto.FLOAT
-        assert "generator.encoder.weights.4" not in kinds
+        assert "generator.encoder.weights.2" not in kinds
 
     def test_states_features_and_what_leads_to_them_stay_in_float32(self, half: onnx.ModelProto) -> None:
         types = types_of(half)
@@ -120,8 +120,8 @@ class TestInt8:
         assert len(eights) == len({name for name in stored if name.endswith(".scale")}) > 10
         assert all(np.abs(values.astype(int)).max() <= 127 for values in eights)
         assert stored["dft.first"].data_type == TensorProto.FLOAT
-        scale = numpy_helper.to_array(stored["generator.encoder.weights.4.scale"])
-        assert scale.shape == (8, 1, 8)  # for each band and column
+        scale = numpy_helper.to_array(stored["generator.encoder.weights.2.scale"])
+        assert scale.shape == (24, 1, 8)  # for each band and column
         largest = {
             name: np.prod(tensor.dims) for name, tensor in stored.items() if tensor.data_type == TensorProto.FLOAT
         }

@@ -121,7 +121,7 @@ def test_reduced_precisions_reduce_the_large_matrices_and_keep_the_dft(files: di
         (graph,) = model_of(files[precision]).subgraphs
         reduced = {tuple(map(int, tensor.shape)) for tensor in graph.tensors if tensor.type == kind}
         floats = {tuple(map(int, tensor.shape)) for tensor in graph.tensors if tensor.type == schema.FLOAT32}
-        assert {(8, 112, 8), (48, 8, 21)} <= reduced  # of the widest bands, and what all bands tell
+        assert {(24, 112, 8), (48, 8, 21)} <= reduced  # of the widest bands, and what all bands tell
         assert not reduced & dft_shapes
         assert dft_shapes <= floats
 
