@@ -16,8 +16,8 @@ from models.generators.bands import BandGroup, BandLayout
 
 FOLDER = Path(__file__).parent
 WEIGHTS = FOLDER / "generator.safetensors"
-SEED = 3
-"""One whose steep thresholds amplify float32's rounding little: to 2e-5, where that of other seeds reaches 3e-4."""
+SEED = 2
+"""One whose steep thresholds amplify float32's rounding little: to 8e-6, where that of other seeds reaches 3e-4."""
 SPREAD = 0.3
 """Of the noise on every weight: the product starts near a bystander, which would prove little here."""
 LAYOUT = BandLayout((BandGroup(4, 8), BandGroup(6, 16)))
