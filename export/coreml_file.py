@@ -204,12 +204,8 @@ def _with_weights_of_8_bits(model: Any) -> Any:
     from coremltools.optimize import coreml
 
     # From the program itself: coremltools' list of weights (9.0) fails on a constant that is joined to something.
-    operations = [
-        operation
-        for function in model.get_spec().mlProgram.functions.values()
-        for block in function.block_specializations.values()
-        for operation in block.operations
-    ]
+    main = model.get_spec().mlProgram.functions["main"]
+    operations = main.block_specializations[main.opset].operations
     constants = [operation.outputs[0].name for operation in operations if operation.type == "const"]
     joined = {
         argument.name

@@ -31,7 +31,7 @@ def each(x: Tensor, axis: int = 0) -> tuple[Tensor, ...]:
     return (x,) if x.shape[axis] == 1 else x.split(1, dim=axis)
 
 
-def parted(x: Tensor, sizes: Sequence[int], axis: int) -> tuple[Tensor, ...]:
+def divided(x: Tensor, sizes: Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
     """x cut into parts of such sizes along an axis; where there is but one it is x, as in `each`."""
     return (x,) if len(sizes) == 1 else x.split(list(sizes), dim=axis)
 

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.generators.axes import across, each, joined, parted, swapped
+from models.generators.axes import across, divided, each, joined, swapped
 from models.generators.bands import MOST_UNITS, BandLayout, BandMeans, layout_for
 from models.generators.declipping import WAITED_FOR, Declipping
 from models.generators.envelope import Envelope
@@ -206,7 +206,7 @@ class BandEncoder(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         frames = features.shape[1] * features.shape[2]
         alike = self.layout.alike
-        parts = parted(self.joined(features).permute(1, 2, 3, 0), [bands * units for bands, units in alike], axis=2)
+        parts = divided(self.joined(features).permute(1, 2, 3, 0), [bands * units for bands, units in alike], axis=2)
         found, first = [], 0
         for (bands, units), weight, part in zip(alike, self.weights, parts, strict=True):
             own = swapped(part.reshape(frames, bands, units * FEATURES_PER_BIN))
@@ -287,8 +287,7 @@ class BinMixing(nn.Module):
             logits = across(of_bins.flatten(2), self.layout.cell)
             # A product with ones repeats what holds for a cell in half the time of a broadcast.
             values = (values.unsqueeze(-1) @ self.cell_of_bin).flatten(-2)
-        # LiteRT's converter cannot cut off nothing.
-        return swapped(logits), [values] if len(sizes) == 1 else list(values.split(sizes))
+        return swapped(logits), list(divided(values, sizes))
 
 
 class Colouring(nn.Module):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +80,12 @@ def layout_for(bins: int, most_units: int = MOST_UNITS) -> BandLayout:
     if bins < 1 or any(width % 1 for _, width in scaled):
         raise ValueError(f"a band layout needs a multiple of {SHARED_BINS // SHARES[0][1]} bins, got {bins}")
     return BandLayout(tuple(BandGroup(count, int(width), max(1, int(width) // most_units)) for count, width in scaled))
+
+
+def stacked(bands: Iterable[Tensor], layout: BandLayout) -> list[Tensor]:
+    """What there is of each band, of one shape where bands are `alike`, as one tensor for all of those."""
+    left = iter(bands)
+    return [torch.stack(list(islice(left, count))) for count, _ in layout.alike]
 
 
 class BandMeans(nn.Module):

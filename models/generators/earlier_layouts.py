@@ -23,7 +23,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from models.generators.bands import BandLayout
+from models.generators.bands import BandLayout, stacked
 
 ROOM_GATE = "room_gate."
 
@@ -111,7 +111,5 @@ def from_fourth_layout(weights: Mapping[str, Tensor], layout: BandLayout) -> dic
         for kind in ("weight", "bias"):
             norm = name.removesuffix("before") + f"norm.{kind}"
             made[norm] = made[norm] * of_both
-    bands = iter([band for index in range(len(layout.groups)) for band in weights[f"encoder.weights.{index}"]])
-    for index, (count, _) in enumerate(layout.alike):
-        made[f"encoder.weights.{index}"] = torch.stack([next(bands) for _ in range(count)])
-    return made
+    bands = [band for index in range(len(layout.groups)) for band in weights[f"encoder.weights.{index}"]]
+    return made | {f"encoder.weights.{index}": alike for index, alike in enumerate(stacked(bands, layout))}

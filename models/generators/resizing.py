@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from models.generators.band_split import MASKS_PER_BIN, BandSplitConfig, BandSplitGenerator, shift_step
+from models.generators.bands import stacked
 from models.generators.features import FEATURES_PER_BIN
 from models.generators.pruning import HIDDEN_SIZES, fewer_units, pruned
 
@@ -101,9 +102,10 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
             state[name] = _grown(before_it[name], generator.config, config)
         elif name in before_it:
             state[name][tuple(map(slice, before_it[name].shape))] = before_it[name]
-    bands = iter([band for weights in generator.encoder.weights for band in weights])
-    for index, (count, units) in enumerate(made.layout.alike):
-        state[f"encoder.weights.{index}"] = torch.stack([_shared(next(bands), units) for _ in range(count)])
+    bands = [band for weights in generator.encoder.weights for band in weights]
+    units = [units for count, units in made.layout.alike for _ in range(count)]
+    shared = stacked(map(_shared, bands, units), made.layout)
+    state |= {f"encoder.weights.{index}": alike for index, alike in enumerate(shared)}
     for index in range(min(old.blocks, config.blocks)):
         # Per frame a small share u of the memory is renewed; of frames twice as far apart, 2 u.
         name = f"blocks.{index}.time.update.bias"

@@ -48,7 +48,6 @@ class RoomGate(nn.Module):
     """How far what a room did may be undone, by heights: each bin's log magnitude above its long mean, and the bands'
     long-term levels."""
 
-    signs: Tensor
     thresholds: Tensor
     changed: Tensor
     weighed: Tensor
@@ -71,7 +70,6 @@ class RoomGate(nn.Module):
         heard = (widths.cumsum(0) <= HEARD_SHARE * layout.bins).float()
         self.register_buffer("thresholds", thresholds.reshape(-1, 1, 1, 1), persistent=False)
         rising = torch.tensor([0.0] * len(FALLS_ABOVE) + [1.0] * len(RISES_ABOVE))
-        self.register_buffer("signs", (1.0 - 2.0 * rising).reshape(-1, 1, 1, 1), persistent=False)
         # Of the means, which columns are of changes, and which of each change's weights.
         nothing, changes = torch.zeros(WEIGHTS, KINDS), torch.eye(KINDS)
         self.register_buffer("changed", torch.cat([changes, nothing]), persistent=False)
@@ -90,10 +88,14 @@ class RoomGate(nn.Module):
         """Mean falls and rises [bands * KINDS, frames] by heights [1, time, batch, bins], and the next state."""
         before, means = state
         earlier = before if heights.shape[1] == 1 else torch.cat([before, heights[:, :-1]], dim=1)
-        changes = torch.relu((earlier - heights) * self.signs - self.thresholds)
-        weights = torch.relu(torch.cat([earlier] * len(FALLS_ABOVE) + [heights] * len(RISES_ABOVE)))
-        of_both = weights[len(FALLS_ABOVE) - 1 : len(FALLS_ABOVE) + 1]
-        both = torch.cat([changes * weights, of_both])
+        # What falls from a height to a lower one, or rises to it.
+        high = torch.cat([earlier] * len(FALLS_ABOVE) + [heights] * len(RISES_ABOVE))
+        low = torch.cat([heights] * len(FALLS_ABOVE) + [earlier] * len(RISES_ABOVE))
+        changes = torch.relu(high - low - self.thresholds)
+        weights = torch.relu(high)
+        # All kinds of falls weigh the same, and of rises: the last of the former, the first of the latter.
+        once = weights[len(FALLS_ABOVE) - 1 : len(FALLS_ABOVE) + 1]
+        both = torch.cat([changes * weights, once])
         of_bands = band_means(both.flatten(0, 2)).unflatten(1, (KINDS + WEIGHTS, -1))  # [bands, kinds, frames]
         sums = swapped(of_bands, 1).flatten(0, 1)
         found = gated_recurrence(self.rate.expand_as(sums), sums, means, self.bands)
