@@ -15,6 +15,7 @@ TRAIN = [
     "soxr>=0.5",
     "pyroomacoustics>=0.8",
     "mido>=1.3",
+    "python-debian>=1.0",
     "tqdm>=4.66",
 ]
 # Ranges are calibrated on music degraded as in training.

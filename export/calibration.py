@@ -17,6 +17,7 @@ from export.hop_runner import HopRunner, Samples
 from export.material import synthesised_music
 from models.data.dataset import DegradedMusic
 from models.data.material import Material
+from models.data.odds import teaching_odds
 from models.data.recipes import DEFAULT_RECIPE, Recipe
 from models.data.recordings import INTEGER_SCALE, NYQUIST, SAMPLE_RATE, Recording, as_float, decode, find_recordings
 
@@ -99,9 +100,11 @@ def _recorded(folder: Path, random: np.random.Generator) -> Material:
         return [offered[index] for index in sorted(random.permutation(len(offered))[:count])]
 
     music, noises = chosen(("music", "voice"), MUSIC_RECORDINGS), chosen(("noise",), NOISE_RECORDINGS)
+    clean = [decode(recording.path) for recording in music]
     return Material(
-        clean=[decode(recording.path) for recording in music],
+        clean=clean,
         clean_cutoff_hz=[recording.cutoff_hz for recording in music],
+        clean_odds=teaching_odds(music, [len(samples) for samples in clean]).tolist(),
         noise=[decode(recording.path) for recording in noises],
         noise_names=[recording.name for recording in noises],
         rooms=[as_float(decode(recording.path)) for recording in chosen(("rir",), ROOM_RECORDINGS)],

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from models.data.dataset import Batch, DegradedMusic, collate
 from models.data.degradations import Samples
 from models.data.material import Material
+from models.data.odds import teaching_odds
 from models.data.recipes import Recipe
 from models.data.recordings import SAMPLE_RATE, Recording, as_float, find_recordings, keeps_aside, load_cached
 
@@ -30,6 +31,7 @@ def load_material(recordings: Sequence[Recording], rooms: Sequence[np.ndarray], 
     return Material(
         clean=[x for _, x in clean],
         clean_cutoff_hz=[r.cutoff_hz for r, _ in clean],
+        clean_odds=teaching_odds([r for r, _ in clean], [len(x) for _, x in clean]).tolist(),
         noise=[x for r, x in decoded if r.kind == "noise"],
         noise_names=[r.title for r, _ in decoded if r.kind == "noise"],
         rooms=[*rooms, *measured * repeats],

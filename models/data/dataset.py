@@ -62,9 +62,8 @@ class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
         self.recipe = recipe
         self.seed = seed
         self.first_example = first_example
-        lengths = np.array([len(clip) for clip in material.clean], dtype=np.float64)
-        # Long recordings teach more often, yet short ones are not drowned.
-        self.clean_odds = np.sqrt(lengths) / np.sqrt(lengths).sum()
+        count = len(material.clean)
+        self.clean_odds = np.asarray(material.clean_odds or np.full(count, 1 / count))
 
     def __iter__(self) -> Iterator[tuple[Samples, ...]]:
         worker = get_worker_info()

@@ -85,8 +85,8 @@ def dull(samples: Samples, random: np.random.Generator) -> Samples:
 class Material:
     """Decoded 48 kHz recordings (16-bit samples) with what is known of each, and room responses.
 
-    `clean_cutoff_hz`: above it a clean recording says nothing. `noise_names`: by which a recipe chooses among `noise`.
-    `voices`: of which babble is built.
+    `clean_cutoff_hz`: above it a clean recording says nothing. `clean_odds`: the probability that it teaches, by
+    default all the same. `noise_names`: by which a recipe chooses among `noise`. `voices`: of which babble is built.
     """
 
     clean: Sequence[NDArray[np.int16]] = ()
@@ -95,6 +95,7 @@ class Material:
     rooms: Sequence[NDArray[np.float32]] = ()
     noise_names: Sequence[str] = ()
     voices: Sequence[NDArray[np.int16]] = ()
+    clean_odds: Sequence[float] = ()
 
     def noises_named(self, part: str) -> list[NDArray[np.int16]]:
         """The recordings of noise that hold `part` in their names; all of them for "any"."""

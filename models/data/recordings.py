@@ -42,7 +42,7 @@ INTEGER_SCALE = 32767
 @dataclass(frozen=True)
 class Recording:
     """One file that may teach, and where it comes from. `title`: its name without the folders of its kind and split.
-    `cutoff_hz`: a lossy encoder left nothing above it.
+    `cutoff_hz`: a lossy encoder left nothing above it. `collection`: what else is of the same origin shares it.
     """
 
     path: Path
@@ -53,6 +53,7 @@ class Recording:
     origin: str = ""
     cutoff_hz: float = NYQUIST
     title: str = ""
+    collection: str = ""
 
 
 def licence_allowed(licence: str, allowed: Iterable[str]) -> bool:
@@ -136,6 +137,7 @@ def _in_folders(root: Path, split: str, licences: list[str]) -> list[Recording]:
                         licence=licence,
                         attribution=row.get("attribution", ""),
                         origin="/".join(filter(None, (row.get("source_repo", ""), row.get("path_in_repo", "")))),
+                        collection=row.get("source_repo", ""),
                         cutoff_hz=float(row.get("encoder_cutoff_hz") or 0) or NYQUIST,
                     )
                 )
