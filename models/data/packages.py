@@ -9,7 +9,6 @@ folder and both tables into one.
 from __future__ import annotations
 
 import argparse
-import csv
 import fnmatch
 import io
 import re
@@ -32,7 +31,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from models.data.encoder_cutoff import encoder_cutoff_hz
-from models.data.recordings import AUDIO_SUFFIXES
+from models.data.recordings import AUDIO_SUFFIXES, SOURCES, write_sources
 
 ARCHIVE_SUFFIXES = {".zip", ".pk3"}
 NOT_MUSIC = ("sfx", "soundfx", "ambient", "environment", "tilesets", "library", "animals", "voice", "speech")
@@ -217,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=120.0, help="of a recording at most (default: %(default)g)")
     parser.add_argument("--least-seconds", type=float, default=20.0, help="of a whole one (default: %(default)g)")
     given = parser.parse_args(arguments)
-    table = given.out / "SOURCES.csv"
+    table = given.out / SOURCES
     if not 0 < given.least_seconds <= given.seconds:
         parser.error(f"got {given.least_seconds:g} to {given.seconds:g} s, wanted 0 < least <= most")
     if table.exists():
@@ -230,12 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     if not rows:
         parser.error(f"no recording of {given.least_seconds:g} s or more in {len(given.packages)} packages")
-    partial = table.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(table)
+    write_sources(table, rows)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,8 @@ PERMISSIVE = (
     "Public Domain",
 )
 INTEGER_SCALE = 32767
+SOURCES = "SOURCES.csv"
+"""The table of a folder in the project's layout: where each recording comes from, and what is known of it."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,21 @@ def licence_allowed(licence: str, allowed: Iterable[str]) -> bool:
 
 def read_sources(root: Path) -> dict[str, dict[str, str]]:
     """Rows of ROOT/SOURCES.csv by file name; empty where there is none."""
-    table = root / "SOURCES.csv"
+    table = root / SOURCES
     if not table.exists():
         return {}
     with open(table, newline="", encoding="utf-8") as lines:
         return {row["file"]: row for row in csv.DictReader(lines)}
+
+
+def write_sources(table: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write at least one row, all of the same columns, to the file `table`, whole."""
+    partial = table.with_suffix(".partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(table)
 
 
 def keeps_aside(root: Path, split: str) -> bool:

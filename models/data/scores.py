@@ -12,7 +12,6 @@ On Debian: apt-get install fluidsynth fluid-soundfont-gm (the sound font: /usr/s
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ import soundfile
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from models.data.recordings import SAMPLE_RATE
+from models.data.recordings import SAMPLE_RATE, SOURCES, write_sources
 from models.data.sound_font import played
 
 TICKS_PER_BEAT = 480
@@ -164,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--attribution", default="FluidR3 GM, Frank Wen", help="of the sound font (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
-    table = given.out / "SOURCES.csv"
+    table = given.out / SOURCES
     if given.pieces < 1 or given.seconds <= 0:
         parser.error(f"got {given.pieces} pieces of {given.seconds:g} s, wanted at least one of more than 0 s")
     if table.exists():
@@ -193,12 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
     except ValueError as error:
         parser.error(str(error))
-    partial = table.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(table)
+    write_sources(table, rows)
 
 
 if __name__ == "__main__":
