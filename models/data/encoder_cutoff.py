@@ -22,8 +22,7 @@ def encoder_cutoff_hz(samples: NDArray[np.float32], sample_rate: int) -> float:
     least 14 dB), and nothing further up comes back to half that drop. Power spectrum by P. D. Welch, "The use of fast
     Fourier transform for the estimation of power spectra", 1967.
     """
-    nyquist = sample_rate / 2
-    if len(samples) < SEGMENT or nyquist <= SEARCHED_FROM_HZ + SIDE_HZ:
+    if len(samples) < SEGMENT:
         return 0.0
     hertz, power = welch(samples, sample_rate, nperseg=SEGMENT)
     level_db = 10 * np.log10(power + SILENT_POWER)

@@ -30,7 +30,7 @@ def teaching_odds(recordings: Sequence[Recording], lengths: Sequence[int]) -> ND
         for members in collections.values():
             roots = np.sqrt([float(lengths[index]) for index in members])
             total = np.sqrt(sum(lengths[index] for index in members))
-            odds[members] = share * total * roots / roots.sum()
+            odds[members] = total * roots / roots.sum()
         if chosen.any():
             odds[chosen] *= share / odds[chosen].sum()
     return np.asarray(odds / odds.sum(), dtype=np.float64)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from tarfile import TarError
+from typing import IO
 
 import numpy as np
 import soundfile
@@ -63,6 +64,16 @@ def _is_music(path: PurePosixPath) -> bool:
     return path.suffix.lower() in AUDIO_SUFFIXES and not any(word in str(path).lower() for word in NOT_MUSIC)
 
 
+def _in_archive(path: PurePosixPath, file: IO[bytes]) -> Iterator[Packaged]:
+    # A zip file is read from its end, and to go back in the package's stream is to decompress it anew.
+    with tempfile.TemporaryFile() as spooled:
+        shutil.copyfileobj(file, spooled)
+        with zipfile.ZipFile(spooled) as archive:
+            for name in archive.namelist():
+                if _is_music(PurePosixPath(name)):
+                    yield Packaged(f"{path}/{name}", archive.read(name))
+
+
 def recordings_in(package: DebFile) -> Iterator[Packaged]:
     """The recordings of music in `package`, those of archives in it too, in its order."""
     with package.data.tgz() as tree:
@@ -74,30 +85,22 @@ def recordings_in(package: DebFile) -> Iterator[Packaged]:
             file = tree.extractfile(member)
             if file is None:
                 continue
-            if not archived:
+            if archived:
+                yield from _in_archive(path, file)
+            else:
                 yield Packaged(str(path), file.read())
-                continue
-            # A zip file is read from its end, and to go back in the package's stream is to decompress it anew.
-            with tempfile.TemporaryFile() as spooled:
-                shutil.copyfileobj(file, spooled)
-                with zipfile.ZipFile(spooled) as archive:
-                    for name in archive.namelist():
-                        if _is_music(PurePosixPath(name)):
-                            yield Packaged(f"{path}/{name}", archive.read(name))
+
+
+def _spdx_name(licence: str) -> str:
+    known = re.match(r"(CC|GPL|LGPL|MIT|Apache|BSD|OFL|Artistic)", licence)
+    name = SPDX_NAMES.get(licence, licence if known else f"LicenseRef-{licence}")
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", name)
 
 
 def spdx(synopsis: str) -> str:
     """Debian's short name of a licence ("GPL-2+ and CC-BY-3.0") as an SPDX expression."""
     parts = re.split(r"\s+(and|or)\s+", synopsis.strip().replace(",", ""), flags=re.IGNORECASE)
-    names = [
-        part.upper()
-        if index % 2
-        else SPDX_NAMES.get(
-            part, part if re.match(r"(CC|GPL|LGPL|MIT|Apache|BSD|OFL|Artistic)", part) else "LicenseRef-" + part
-        )
-        for index, part in enumerate(parts)
-    ]
-    return " ".join(re.sub(r"[^A-Za-z0-9.+-]+", "-", name) for name in names)
+    return " ".join(part.upper() if index % 2 else _spdx_name(part) for index, part in enumerate(parts))
 
 
 def _field(paragraph: FilesParagraph, name: str) -> str:
@@ -105,6 +108,15 @@ def _field(paragraph: FilesParagraph, name: str) -> str:
         return str(paragraph[name])
     except KeyError:
         return ""
+
+
+def _matched(path: str, pattern: str) -> int:
+    """How long a tail of `pattern` the file at `path` matches: 0 for the pattern of all files, -1 for none."""
+    if pattern == "*":
+        return 0
+    parts = pattern.split("/")
+    tails = ("/".join(parts[start:]) for start in range(len(parts)) if parts[start:] != ["*"])
+    return max((len(tail) for tail in tails if fnmatch.fnmatchcase(path, f"*/{tail}")), default=-1)
 
 
 def licence_of(path: str, copyright_file: Copyright | None) -> tuple[str, str]:
@@ -118,12 +130,7 @@ def licence_of(path: str, copyright_file: Copyright | None) -> tuple[str, str]:
     licence, holders, best_length = "", "", -1
     for paragraph in copyright_file.all_files_paragraphs():
         for pattern in paragraph["Files"].split():
-            if pattern == "*":
-                length = 0
-            else:
-                parts = pattern.split("/")
-                tails = ("/".join(parts[start:]) for start in range(len(parts)) if parts[start:] != ["*"])
-                length = max((len(tail) for tail in tails if fnmatch.fnmatchcase(path, f"*/{tail}")), default=-1)
+            length = _matched(path, pattern)
             if length > best_length:
                 licence, holders, best_length = _field(paragraph, "License"), _field(paragraph, "Copyright"), length
     synopsis = licence.partition("\n")[0]
@@ -194,7 +201,7 @@ def convert(deb: Path, out: Path, seconds: float, least_seconds: float) -> list[
                         "sample_rate": str(rate),
                         "channels": "1",
                         "source_repo": f"Debian/{name}_{version}",
-                        "path_in_repo": recording.path.removeprefix("./"),
+                        "path_in_repo": recording.path,
                         "licence": licence,
                         "spdx": licence,
                         "attribution": "; ".join(filter(None, (artist, holders or f"see copyright in {name}"))),
@@ -229,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     if not rows:
         parser.error(f"no recording of {given.least_seconds:g} s or more in {len(given.packages)} packages")
-    write_sources(table, rows)
+    write_sources(given.out, rows)
 
 
 if __name__ == "__main__":

@@ -79,8 +79,9 @@ def read_sources(root: Path) -> dict[str, dict[str, str]]:
         return {row["file"]: row for row in csv.DictReader(lines)}
 
 
-def write_sources(table: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write at least one row, all of the same columns, to the file `table`, whole."""
+def write_sources(root: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write ROOT/SOURCES.csv, whole: at least one row, all of the same columns."""
+    table = root / SOURCES
     partial = table.with_suffix(".partial")
     with partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])

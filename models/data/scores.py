@@ -192,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
     except ValueError as error:
         parser.error(str(error))
-    write_sources(table, rows)
+    write_sources(given.out, rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Music out of Debian packages, and where encoders cut it off."""
 
-import csv
 import io
 import tarfile
 import zipfile
@@ -14,7 +13,7 @@ from scipy.signal import firwin, lfilter
 
 from models.data.encoder_cutoff import encoder_cutoff_hz
 from models.data.packages import NOT_TOLD, main, spdx
-from models.data.recordings import find_recordings
+from models.data.recordings import find_recordings, read_sources
 
 RATE = 44100
 COPYRIGHT = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
@@ -77,8 +76,7 @@ def debian_package(path: Path, files: dict[str, bytes], name: str = "game-data")
 
 
 def table(folder: Path) -> dict[str, dict[str, str]]:
-    with (folder / "SOURCES.csv").open(newline="", encoding="utf-8") as rows:
-        return {row["path_in_repo"].split("/")[-1]: row for row in csv.DictReader(rows)}
+    return {row["path_in_repo"].split("/")[-1]: row for row in read_sources(folder).values()}
 
 
 def test_music_of_packages_is_written_as_training_reads_it(tmp_path: Path) -> None:
