@@ -14,11 +14,11 @@ from models.data.degradations import Samples
 from models.data.material import (
     DULL_SHARE,
     EQUALISER_SHARE,
-    LARGEST_SPEED,
     QUIETEST_RMS,
     Material,
     dull,
     equalise,
+    random_speed,
     stretch,
 )
 from models.data.recipes import Recipe
@@ -71,18 +71,20 @@ class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
         while True:
             yield self.example(random)
 
+    def part(self, random: np.random.Generator) -> tuple[Samples, float]:
+        """A stretch of one recording, and the frequency above which it says nothing."""
+        index = int(random.choice(len(self.clean_odds), p=self.clean_odds))
+        speed = random_speed(random)
+        clean = stretch(self.material.clean[index], self.samples, random, speed)
+        return clean, min(NYQUIST, speed * self.material.clean_cutoff_hz[index])
+
     def music(self, random: np.random.Generator) -> tuple[Samples, float]:
         """A clean stretch at a random level, and the frequency above which it says nothing."""
         for _ in range(20):
-            index = int(random.choice(len(self.clean_odds), p=self.clean_odds))
-            clean, cutoff = (
-                stretch(self.material.clean[index], self.samples, random),
-                self.material.clean_cutoff_hz[index],
-            )
+            clean, cutoff = self.part(random)
             if random.random() < MIX_SHARE:
-                index = int(random.choice(len(self.clean_odds), p=self.clean_odds))
-                clean = clean + random.uniform(0.2, 1.0) * stretch(self.material.clean[index], self.samples, random)
-                cutoff = min(cutoff, self.material.clean_cutoff_hz[index])
+                other, other_cutoff = self.part(random)
+                clean, cutoff = clean + random.uniform(0.2, 1.0) * other, min(cutoff, other_cutoff)
             if float(np.std(clean)) > QUIETEST_RMS:
                 break
         if random.random() < EQUALISER_SHARE:
@@ -92,8 +94,7 @@ class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
         level = 10 ** (random.uniform(*LEVEL_DBFS) / 20)
         clean = clean * (level / max(float(np.std(clean)), QUIETEST_RMS)) * random.choice([-1.0, 1.0])
         clean = clean * min(1.0, LOUDEST_PEAK / max(float(np.max(np.abs(clean))), QUIETEST_RMS))
-        # A speed change moves the cutoff by at most LARGEST_SPEED downwards.
-        return clean.astype(np.float32), cutoff / LARGEST_SPEED if cutoff < NYQUIST else cutoff
+        return clean.astype(np.float32), cutoff
 
     def example(self, random: np.random.Generator) -> tuple[Samples, ...]:
         clean, cutoff = self.music(random)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 from scipy import fft
 from scipy.signal import butter, sosfilt
@@ -34,15 +35,16 @@ BABBLE_LEVELS_DB = (-12.0, 0.0)
 QUIETEST_RMS = 1e-4
 
 
-def stretch(
-    samples: NDArray[np.int16],
-    length: int,
-    random: np.random.Generator,
-    largest_speed: float = LARGEST_SPEED,
-    speed_share: float = SPEED_SHARE,
-) -> Samples:
-    """A random stretch of a recording, repeated where the recording is shorter, at a random speed in some cases."""
-    speed = float(np.exp(random.uniform(-1, 1) * np.log(largest_speed))) if random.random() < speed_share else 1.0
+def random_speed(random: np.random.Generator, share: float = SPEED_SHARE, largest: float = LARGEST_SPEED) -> float:
+    """A speed evenly drawn in its logarithm, at most `largest` up or down, in a share of the cases; else 1."""
+    return float(np.exp(random.uniform(-1, 1) * np.log(largest))) if random.random() < share else 1.0
+
+
+def stretch(samples: NDArray[np.int16], length: int, random: np.random.Generator, speed: float = 1.0) -> Samples:
+    """A random stretch of a recording at a speed, repeated where the recording is shorter, [length].
+
+    Its frequencies are `speed` times as high, without images or aliases: highs are to be learnt from it.
+    """
     wanted = int(np.ceil(length * speed)) + 1
     start = int(random.integers(0, max(1, len(samples) - wanted)))
     part = as_float(np.asarray(samples[start : start + wanted]))
@@ -50,8 +52,8 @@ def stretch(
         part = np.resize(part, wanted)
     if speed == 1.0:
         return part[:length]
-    resampled: Samples = np.interp(np.arange(length) * speed, np.arange(wanted), part).astype(np.float32)
-    return resampled
+    resampled: Samples = soxr.resample(part, SAMPLE_RATE * speed, SAMPLE_RATE, "HQ")
+    return resampled[:length]
 
 
 def equalise(samples: Samples, random: np.random.Generator, decibels: float = EQUALISER_DB) -> Samples:
@@ -68,7 +70,7 @@ def equalise(samples: Samples, random: np.random.Generator, decibels: float = EQ
 
 def noise_stretch(samples: NDArray[np.int16], length: int, random: np.random.Generator) -> Samples:
     """A random stretch of a recording of noise, at a random speed in most cases."""
-    return stretch(samples, length, random, LARGEST_NOISE_SPEED, NOISE_SPEED_SHARE)
+    return stretch(samples, length, random, random_speed(random, NOISE_SPEED_SHARE, LARGEST_NOISE_SPEED))
 
 
 def dull(samples: Samples, random: np.random.Generator) -> Samples:
@@ -126,7 +128,9 @@ class Material:
         """Several voices at once, near and far, [samples]."""
         total = np.zeros(samples, dtype=np.float32)
         for _ in range(int(random.integers(BABBLE_VOICES[0], BABBLE_VOICES[1] + 1))):
-            voice = stretch(self.voices[int(random.integers(len(self.voices)))], samples, random)
+            voice = stretch(
+                self.voices[int(random.integers(len(self.voices)))], samples, random, random_speed(random)
+            )
             level = 10 ** (random.uniform(*BABBLE_LEVELS_DB) / 20) / max(float(np.std(voice)), QUIETEST_RMS)
             total += np.float32(level) * voice
         return total
