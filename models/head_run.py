@@ -25,7 +25,6 @@ from models.timed_run import CountingRun, run_for
 from models.trainer import CURVE_NAME, WEIGHTS_NAME, TrainingOptions
 
 DONE_COLUMNS = ("minutes", "examples", "audio_hours", "learning_rate", "loss")
-BATCH = 16
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.01
 MEASURED_BATCHES = 20  # which say what is usual
@@ -167,14 +166,16 @@ def run_head(
     degradations: str,
     make_run: Callable[[Path, BandSplitGenerator, float, float], HeadRun],
     make_batches: Callable[[Lessons, argparse.Namespace], Iterable[Any]],
+    batch: int,
+    seconds: float,
 ) -> None:
-    """The command line of `python -m models.<module>`. Raises ValueError where the weights lack what is to be taught,
-    or nothing can teach."""
+    """The command line of `python -m models.<module>`, by default of `batch` clips of `seconds` a step. Raises
+    ValueError where the weights lack what is to be taught, or nothing can teach."""
     parser = argparse.ArgumentParser(
         prog=f"python -m models.{module}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options = TrainingOptions
-    add_run_arguments(parser, BATCH, options.seconds, options.workers, options.seed)
+    add_run_arguments(parser, batch, seconds, options.workers, options.seed)
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     parser.add_argument("--weights", type=Path, required=True, help="of the streaming generator to teach")
     given = parser.parse_args(arguments)

@@ -43,6 +43,7 @@ UNCOVERED_WEIGHT = 5.0
 # second on all.
 HEARD_NEPERS = (-11.0, -9.0)
 SETTLED_SECONDS = 1.0  # before it the long mean says little
+BATCH, SECONDS = 16, 4.0  # how many clips a step, of which length
 FRAMES_NOTED = 4  # of each clip
 DROPOUT = 0.1
 
@@ -157,7 +158,8 @@ def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[tuple[Tensor,
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    run_head(arguments, "learn_colour", __doc__ or "", f"{BEFORE_THE_COVER}, {BEHIND_IT}", ColourRun, music)
+    recipe = f"{BEFORE_THE_COVER}, {BEHIND_IT}"
+    run_head(arguments, "learn_colour", __doc__ or "", recipe, ColourRun, music, BATCH, SECONDS)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from models.head_run import NotingRun, run_head
 from models.run_arguments import Lessons
 
 RECIPE = "room -4..12 @0.15, noise any 5..35 @0.25, lowpass 3000..12000, bits 16 @0.5"
+BATCH, SECONDS = 8, 5.0  # how many clips a step, of which length
 HIDDEN = 48  # units of an envelope where there was none
 EDGE_SHARE = 0.02  # of the cutoff below which a recording says something: there it begins to fall
 HIGHEST_HERTZ = 20000.0  # nothing is heard of what lies above
@@ -126,7 +127,7 @@ def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[Batch]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    run_head(arguments, "learn_envelope", __doc__ or "", RECIPE, EnvelopeRun, music)
+    run_head(arguments, "learn_envelope", __doc__ or "", RECIPE, EnvelopeRun, music, BATCH, SECONDS)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ RECIPE = (
     "room -8..4 @0.65, noise any 0..30 @0.5, noise any 0..24 @0.1, covered -24..-8 @0.1, clip 3..15 @0.05, "
     "lowpass 3000..16000 @0.35, bits 16 @0.5"
 )
+BATCH, SECONDS = 8, 8.0  # how many clips a step, of which length: in 4 s falls are hardly settled
 FRAMES_NOTED = 6  # of each clip
 DROPOUT = 0.25  # recordings are few
 LEAST_POWER = 1e-18  # of a bin, where a full-scale sine reads 1/4
@@ -152,7 +153,7 @@ def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[RoomClips]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    run_head(arguments, "learn_room", __doc__ or "", RECIPE, RoomRun, music)
+    run_head(arguments, "learn_room", __doc__ or "", RECIPE, RoomRun, music, BATCH, SECONDS)
 
 
 if __name__ == "__main__":

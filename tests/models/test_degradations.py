@@ -15,9 +15,11 @@ from models.data.material import (
     DULL_FROM_HZ,
     DULL_ORDERS,
     LARGEST_NOISE_SPEED,
+    LARGEST_SPEED,
     Material,
     dull,
     noise_stretch,
+    stretch,
 )
 from models.data.noise import a_weighted_power, clicks, coloured, hum, synthetic_noise
 from models.data.recipes import DEFAULT_RECIPE, Recipe
@@ -89,6 +91,41 @@ def test_noise_is_heard_at_many_speeds() -> None:
     assert found.min() < 750
     assert found.max() > 1300
     assert 10 < np.sum(np.abs(found - 1000) < 2) < 40
+
+
+@pytest.mark.parametrize("speed", [0.8, 0.93, 1.0, 1.07, 1.25])
+def test_another_speed_moves_highs_and_leaves_them_as_loud_and_as_pure(speed: float) -> None:
+    """Where samples are joined by lines, 15 kHz lose some 5 dB and come with images as loud as -15 dB."""
+    hertz = 15000.0
+    sine = (8000 * np.sin(2 * np.pi * hertz * np.arange(2 * SECOND) / SECOND)).astype(np.int16)
+    heard = stretch(sine, SECOND, np.random.default_rng(0), speed)
+    assert heard.shape == (SECOND,)
+    power = np.abs(np.fft.rfft(heard * np.hanning(SECOND))) ** 2
+    own = np.abs(np.arange(len(power)) - speed * hertz) < 50
+    assert 10 * np.log10(power[own].sum() / power[~own].sum()) > 60
+    inner = heard[SECOND // 10 : -SECOND // 10]
+    assert 20 * np.log10(np.std(inner) / np.std(sine / 32767)) == pytest.approx(0.0, abs=0.05)
+
+
+@pytest.mark.parametrize("cutoff_hz", [16000.0, 24000.0])
+def test_what_an_encoder_left_of_music_ends_where_it_is_said_to_at_any_speed(cutoff_hz: float) -> None:
+    random = np.random.default_rng(0)
+    spectrum = np.fft.rfft(3000 * random.standard_normal(4 * SECOND))
+    spectrum[np.fft.rfftfreq(4 * SECOND, 1 / SECOND) > cutoff_hz] = 0
+    music = np.fft.irfft(spectrum).astype(np.int16)
+    examples = DegradedMusic(Material(clean=[music], clean_cutoff_hz=[cutoff_hz]), 1.0, Recipe.parse("clean"), seed=0)
+    ends = []
+    hertz = np.fft.rfftfreq(SECOND, 1 / SECOND)
+    for _ in range(60):
+        clean, end = examples.part(random)
+        power = np.abs(np.fft.rfft(clean * np.hanning(SECOND))) ** 2
+        below, above = power[(hertz > end - 1500) & (hertz < end - 1000)].mean(), power[hertz > end + 50]
+        assert not above.size or 10 * np.log10(below / above.mean()) > 30
+        assert below > 0.1 * power[(hertz > 2000) & (hertz < 3000)].mean()
+        ends.append(end)
+    assert min(ends) == pytest.approx(cutoff_hz / LARGEST_SPEED, rel=0.1)
+    assert max(ends) == pytest.approx(min(24000.0, cutoff_hz * LARGEST_SPEED), rel=0.1)
+    assert sum(end == cutoff_hz for end in ends) >= 20
 
 
 def test_parts_add_up_to_the_degraded_clip() -> None:
