@@ -128,9 +128,7 @@ class Material:
         """Several voices at once, near and far, [samples]."""
         total = np.zeros(samples, dtype=np.float32)
         for _ in range(int(random.integers(BABBLE_VOICES[0], BABBLE_VOICES[1] + 1))):
-            voice = stretch(
-                self.voices[int(random.integers(len(self.voices)))], samples, random, random_speed(random)
-            )
+            voice = stretch(self.voices[int(random.integers(len(self.voices)))], samples, random, random_speed(random))
             level = 10 ** (random.uniform(*BABBLE_LEVELS_DB) / 20) / max(float(np.std(voice)), QUIETEST_RMS)
             total += np.float32(level) * voice
         return total
