@@ -15,7 +15,15 @@ from models.data.degradations import Samples
 from models.data.material import Material
 from models.data.odds import teaching_odds
 from models.data.recipes import Recipe
-from models.data.recordings import SAMPLE_RATE, Recording, as_float, find_recordings, keeps_aside, load_cached
+from models.data.recordings import (
+    SAMPLE_RATE,
+    Recording,
+    as_float,
+    find_recordings,
+    keeps_aside,
+    known_below_hz,
+    load_cached,
+)
 
 SIMULATED_PER_MEASURED_ROOM = 4
 
@@ -30,7 +38,7 @@ def load_material(recordings: Sequence[Recording], rooms: Sequence[np.ndarray], 
     repeats = max(1, len(rooms) // (SIMULATED_PER_MEASURED_ROOM * len(measured))) if measured else 0
     return Material(
         clean=[x for _, x in clean],
-        clean_cutoff_hz=[r.cutoff_hz for r, _ in clean],
+        clean_cutoff_hz=[known_below_hz(r) for r, _ in clean],
         clean_odds=teaching_odds([r for r, _ in clean], [len(x) for _, x in clean]).tolist(),
         noise=[x for r, x in decoded if r.kind == "noise"],
         noise_names=[r.title for r, _ in decoded if r.kind == "noise"],

@@ -36,7 +36,7 @@ from models.data.steps import bandwidth, coding, dynamics, noises, reverberation
 from models.data.steps.step import Quantity, Range, StepKind, Word, number_text
 
 DEFAULT_RECIPE = (
-    "clean @0.14, room -4..12 @0.22, noise any -2..26 @0.75, noise any 0..24 @0.1, covered -24..-8 @0.1, "
+    "clean @0.14, room -8..8 @0.22, noise any -2..26 @0.75, noise any 0..24 @0.1, covered -24..-8 @0.1, "
     "clip 3..15 @0.06, lowpass 3000..16000 @0.27, codec any 0..0.6 @0.03, bits 16 @0.5"
 )
 """What training does to music unless told otherwise."""

@@ -37,6 +37,7 @@ PERMISSIVE = (
     "Public Domain",
 )
 INTEGER_SCALE = 32767
+RATE_KNOWN_SHARE = 0.96  # of half a sample rate: there the filters of recorders and resamplers begin to fall
 SOURCES = "SOURCES.csv"
 """The table of a folder in the project's layout: where each recording comes from, and what is known of it."""
 
@@ -165,6 +166,12 @@ def decode(path: Path) -> NDArray[np.int16]:
         mono = soxr.resample(mono, rate, SAMPLE_RATE, "HQ")
     integers: NDArray[np.int16] = np.round(np.clip(mono, -1.0, 1.0) * INTEGER_SCALE).astype(np.int16)
     return integers
+
+
+def known_below_hz(recording: Recording) -> float:
+    """The frequency above which a recording says nothing: its encoder's cutoff, or where a lower sample rate ends."""
+    rate = float(soundfile.info(recording.path).samplerate)
+    return min(recording.cutoff_hz, RATE_KNOWN_SHARE * rate / 2 if rate < SAMPLE_RATE else NYQUIST)
 
 
 def load_cached(recording: Recording, cache: Path) -> NDArray[np.int16]:

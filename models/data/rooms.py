@@ -1,6 +1,8 @@
-"""Room responses: measured ones, and small rooms simulated by the image-source method with phone-like positions.
+"""Room responses: measured ones, and rooms simulated by image sources and rays with phone-like positions.
 
-Image sources: Allen and Berkley 1979; the simulator is pyroomacoustics. Simulation happens once, into a cached file.
+Image sources: Allen and Berkley 1979; the simulator, pyroomacoustics, joins them with rays as in Schroeder 2011,
+"Physically based real-time auralization of interactive virtual environments". Simulation happens once, into a cached
+file.
 """
 
 from __future__ import annotations
@@ -18,37 +20,54 @@ from models.data.recordings import SAMPLE_RATE
 Response = NDArray[np.float32]
 
 DIRECT_SECONDS = 0.0025  # from the peak on: what belongs to the direct sound
-LONGEST_SECONDS = 1.2
+LONGEST_SECONDS = 1.5
 SMALLEST_ROOM_METRES = (2.2, 2.0, 2.2)
-LARGEST_ROOM_METRES = (9.0, 7.0, 3.6)
-REVERBERATION_SECONDS = (0.15, 0.9)
+LARGEST_ROOM_METRES = (12.0, 9.0, 4.5)
+REVERBERATION_SECONDS = (0.15, 1.2)  # drawn evenly in its logarithm
 WALL_MARGIN_METRES = 0.3
 SOURCE_DISTANCE_METRES = (0.3, 4.0)
-LEAST_ABSORPTION = 0.05
-MOST_IMAGE_ORDER = 17
+BAND_ABSORPTION = (0.6, 1.4)  # of an octave, against the room's mean
+HIGHS_ABSORB_MORE = (0.75, 1.25)  # from the lowest octave to the highest
+LEAST_ABSORPTION = 0.02
+MOST_ABSORPTION = 0.98
+SCATTERING = (0.1, 0.5)  # of walls with furniture before them; without any, flutter between bare ones lasts too long
+IMAGE_ORDER = 10
+RECEIVER_METRES = 0.3  # around the microphone, within which a ray is heard
+
+
+def absorption_for(size: NDArray[np.float64], seconds: float) -> float:
+    """The share of energy that the walls of a shoebox of `size` [3] in metres take for a reverberation time in seconds:
+    1 - exp(-0.161 V / (S T)) (Eyring 1930, "Reverberation time in 'dead' rooms").
+    """
+    surface = 2 * (size[0] * size[1] + size[0] * size[2] + size[1] * size[2])
+    return float(1.0 - np.exp(-0.161 * float(np.prod(size)) / (surface * seconds)))
 
 
 def simulate_room(random: np.random.Generator) -> NDArray[np.float32]:
-    """One response of a random shoebox room at 48 kHz, [samples]."""
+    """One response of a random room at 48 kHz, [samples]."""
     size = random.uniform(SMALLEST_ROOM_METRES, LARGEST_ROOM_METRES)
-    seconds = random.uniform(*REVERBERATION_SECONDS)
-    # Sabine's formula by hand: the library refuses short times in large rooms instead of saturating.
-    surface = 2 * (size[0] * size[1] + size[0] * size[2] + size[1] * size[2])
-    absorption = float(np.clip(0.161 * float(np.prod(size)) / (surface * seconds), LEAST_ABSORPTION, 0.95))
-    bands = absorption * random.uniform(0.6, 1.6, size=6) * np.linspace(0.8, 1.4, 6)  # highs are absorbed more
+    return room_response(size, float(np.exp(random.uniform(*np.log(REVERBERATION_SECONDS)))), random)
+
+
+def room_response(size: NDArray[np.float64], seconds: float, random: np.random.Generator) -> NDArray[np.float32]:
+    """A response at 48 kHz, [samples], from a random place to another in a shoebox of `size` [3] in metres, that falls
+    by 60 dB in about so many seconds: the first reflections by image sources, all later ones by rays, for image sources
+    that come to an end leave out what is heard as reverberation.
+    """
+    bands = (
+        absorption_for(size, seconds) * random.uniform(*BAND_ABSORPTION, size=6) * np.linspace(*HIGHS_ABSORB_MORE, 6)
+    )
     material = pyroomacoustics.Material(
         energy_absorption={
-            "coeffs": np.clip(bands, LEAST_ABSORPTION / 2, 0.98).tolist(),
+            "coeffs": np.clip(bands, LEAST_ABSORPTION, MOST_ABSORPTION).tolist(),
             "center_freqs": [125, 250, 500, 1000, 2000, 4000],
-        }
+        },
+        scattering=random.uniform(*SCATTERING),
     )
     room = pyroomacoustics.ShoeBox(
-        size,
-        fs=SAMPLE_RATE,
-        materials=material,
-        max_order=int(random.integers(10, MOST_IMAGE_ORDER + 1)),
-        air_absorption=True,
+        size, fs=SAMPLE_RATE, materials=material, max_order=IMAGE_ORDER, air_absorption=True, ray_tracing=True
     )
+    room.set_ray_tracing(receiver_radius=RECEIVER_METRES, time_thres=LONGEST_SECONDS)
     phone = random.uniform(WALL_MARGIN_METRES, size - WALL_MARGIN_METRES)
     direction = random.normal(size=3) * (1.0, 1.0, 0.4)
     distance = random.uniform(*SOURCE_DISTANCE_METRES)
@@ -59,6 +78,7 @@ def simulate_room(random: np.random.Generator) -> NDArray[np.float32]:
         source = size - phone  # mirrored through the centre
     room.add_source(source)
     room.add_microphone(phone)
+    pyroomacoustics.random.seed(int(random.integers(2**31)))  # rays have a generator of their own
     room.compute_rir()
     response = np.asarray(room.rir[0][0], dtype=np.float32)
     return response[: int(LONGEST_SECONDS * SAMPLE_RATE)]
@@ -66,7 +86,7 @@ def simulate_room(random: np.random.Generator) -> NDArray[np.float32]:
 
 def simulated_rooms(count: int, seed: int, cache: Path) -> list[NDArray[np.float32]]:
     """`count` simulated responses, made once and kept in `cache`."""
-    file = cache / f"rooms-{count}-{seed}.npz"
+    file = cache / f"rooms-traced-{count}-{seed}.npz"  # other responses than those of image sources alone had
     if not file.exists():
         cache.mkdir(parents=True, exist_ok=True)
         random = np.random.default_rng(seed)

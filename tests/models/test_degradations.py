@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.signal import find_peaks
+from scipy.signal import butter, find_peaks, sosfilt
 
 from models.data.dataset import DegradedMusic, collate
 from models.data.degradations import DegradedClip, Samples
@@ -24,7 +24,15 @@ from models.data.material import (
 from models.data.noise import a_weighted_power, clicks, coloured, hum, synthetic_noise
 from models.data.recipes import DEFAULT_RECIPE, Recipe
 from models.data.recordings import SAMPLE_RATE
-from models.data.rooms import DIRECT_SECONDS, reverberate, simulated_rooms, with_least_direct, with_share
+from models.data.rooms import (
+    DIRECT_SECONDS,
+    absorption_for,
+    reverberate,
+    room_response,
+    simulated_rooms,
+    with_least_direct,
+    with_share,
+)
 from models.data.steps.bandwidth import lowpass_filter
 from models.data.steps.noises import scaled_noise
 
@@ -278,6 +286,29 @@ def test_a_room_holds_the_share_of_reverberation_asked_for(share: float) -> None
 def test_without_rooms_one_is_simulated() -> None:
     clip = Recipe.parse("room 0").degrade(tone(440), 24000.0, Material(), np.random.default_rng(0))
     assert np.std(clip.reverberation) > 1e-4
+
+
+def reverberation_seconds(response: np.ndarray) -> float:
+    """How long it takes to fall by 60 dB between 700 and 1400 Hz, by the 20 dB from -5 dB on (ISO 3382-2)."""
+    band = sosfilt(butter(3, (700, 1400), "bandpass", fs=SAMPLE_RATE, output="sos"), response)
+    left = np.cumsum(band[::-1] ** 2)[::-1]
+    below = 10 * np.log10(left / left[0] + 1e-12)
+    return 3 * float(np.argmax(below < -25) - np.argmax(below < -5)) / SAMPLE_RATE
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.8])
+def test_a_simulated_room_falls_silent_as_slowly_as_it_is_meant_to(seconds: float) -> None:
+    size = np.array([5.0, 4.0, 2.8])
+    found = [reverberation_seconds(room_response(size, seconds, np.random.default_rng(seed))) for seed in range(5)]
+    assert 0.75 * seconds < np.median(found) < 1.5 * seconds
+    assert min(found) > 0.5 * seconds
+    assert max(found) < 2 * seconds
+
+
+def test_a_room_that_is_large_or_bare_takes_less_for_the_same_seconds() -> None:
+    small = absorption_for(np.array([2.0, 2.0, 2.0]), 0.5)
+    assert small == pytest.approx(1 - np.exp(-0.161 * 8 / (24 * 0.5)))
+    assert small < absorption_for(np.array([6.0, 6.0, 6.0]), 0.5) < absorption_for(np.array([6.0, 6.0, 6.0]), 0.2) < 1
 
 
 def test_rooms_are_simulated_once_and_by_their_seed(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ import soundfile
 
 from models.data.recordings import (
     SAMPLE_RATE,
+    Recording,
     as_float,
     decode,
     find_recordings,
     keeps_aside,
+    known_below_hz,
     licence_allowed,
     load_cached,
 )
@@ -52,6 +54,18 @@ def root(tmp_path: Path) -> Path:
         rows.writerow(["music/train/shared.wav", "CC-BY-SA-4.0", "Bob", "a/b", "d.wav", "16000"])
         rows.writerow(["voice/train/said.wav", "CC-BY-3.0 AND CC0-1.0", "Cy", "", "", ""])
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("rate", "cutoff_hz", "known_hz"),
+    [(48000, 24000.0, 24000.0), (96000, 24000.0, 24000.0), (44100, 24000.0, 21168.0), (44100, 16000.0, 16000.0)],
+)
+def test_a_recording_says_nothing_above_its_encoders_cutoff_or_where_its_sample_rate_ends(
+    tmp_path: Path, rate: int, cutoff_hz: float, known_hz: float
+) -> None:
+    soundfile.write(tmp_path / "music.wav", np.zeros(100), rate)
+    recording = Recording(tmp_path / "music.wav", "music.wav", "music", cutoff_hz=cutoff_hz)
+    assert known_below_hz(recording) == pytest.approx(known_hz)
 
 
 def test_the_project_layout_is_read_with_its_sources(root: Path) -> None:
