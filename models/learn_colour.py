@@ -39,9 +39,9 @@ SHELF_DB = (-24.0, -8.0)
 # To colour what was not covered is far worse than to leave what was: at 2.5, clips in rooms and clipped ones were taken
 # for covered.
 UNCOVERED_WEIGHT = 5.0
-# What a band must reach above the recording's level to say something, in nepers: from the first on a little, from the
-# second on all.
-HEARD_NEPERS = (-11.0, -9.0)
+# Against the loudest band: how one was covered counts a little from the first level on, wholly from the second. What a
+# low-pass or an encoder left empty is as deep below.
+HEARD_DB = (-85.0, -70.0)
 SETTLED_SECONDS = 1.0  # before it the long mean says little
 BATCH, SECONDS = 16, 4.0  # how many clips a step, of which length
 FRAMES_NOTED = 4  # of each clip
@@ -133,8 +133,9 @@ class ColourRun(MeasuringRun):
         logit, gains = self.gate(hidden).squeeze(1), self.narrow(hidden)
         weights = covered + UNCOVERED_WEIGHT * (1.0 - covered)
         gate = functional.binary_cross_entropy_with_logits(logit, covered, weights)
-        quietest, loud = HEARD_NEPERS
-        heard = covered.unsqueeze(1) * share_of(levels - quietest, loud - quietest)
+        quiet, loud = HEARD_DB
+        level_db = (levels - levels.amax(dim=1, keepdim=True)) / NEPERS_PER_DB
+        heard = covered.unsqueeze(1) * share_of(level_db - quiet, loud - quiet)
         error = (heard * (gains - undoing).square()).sum() / heard.sum().clamp_min(1.0)
         return {"loss": gate + error, "gate": gate, "gains_db": error.sqrt() / NEPERS_PER_DB}
 

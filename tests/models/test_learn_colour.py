@@ -86,6 +86,24 @@ def test_the_equaliser_learns_and_nothing_else_does(
     assert_only_learnt(generator, before, "colouring")
 
 
+def test_bands_that_hold_nothing_say_nothing_of_a_cover(generator: BandSplitGenerator, tmp_path: Path) -> None:
+    """As loud as they are against the loudest: 86 dB below it a low-pass or an encoder left a band empty."""
+    run = ColourRun(tmp_path, generator, 1e-3, 1.0)
+    levels = torch.zeros(3, 48)
+    levels[:, 40:] = -86.0 * NEPERS_PER_DB
+    undoing, other = torch.zeros(3, 48), torch.zeros(3, 48)
+    other[:, 40:] = 1.0
+    covered = torch.tensor([1.0, 1.0, 0.0])
+    run.hidden.eval()
+    with torch.no_grad():
+        losses = [run.losses((levels, gains, covered)) for gains in (undoing, other)]
+    assert float(losses[0]["loss"]) == float(losses[1]["loss"])
+    other[:, 39] = 1.0
+    with torch.no_grad():
+        more = run.losses((levels, other, covered))
+    assert abs(float(more["gains_db"]) - float(losses[0]["gains_db"])) > 0.01
+
+
 def test_a_generator_without_an_equaliser_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no equaliser: wanted one of a colour_hidden above 0"):
         ColourRun(tmp_path, BandSplitGenerator(BandSplitConfig(channels=6, blocks=1)), 1e-3, 1.0)
