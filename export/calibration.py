@@ -19,7 +19,16 @@ from models.data.dataset import DegradedMusic
 from models.data.material import Material
 from models.data.odds import teaching_odds
 from models.data.recipes import DEFAULT_RECIPE, Recipe
-from models.data.recordings import INTEGER_SCALE, NYQUIST, SAMPLE_RATE, Recording, as_float, decode, find_recordings
+from models.data.recordings import (
+    INTEGER_SCALE,
+    NYQUIST,
+    SAMPLE_RATE,
+    Recording,
+    as_float,
+    decode,
+    find_recordings,
+    known_below_hz,
+)
 
 CLIP_SECONDS = 6.0
 CLIPS = 16
@@ -103,7 +112,7 @@ def _recorded(folder: Path, random: np.random.Generator) -> Material:
     clean = [decode(recording.path) for recording in music]
     return Material(
         clean=clean,
-        clean_cutoff_hz=[recording.cutoff_hz for recording in music],
+        clean_cutoff_hz=[known_below_hz(recording) for recording in music],
         clean_odds=teaching_odds(music, [len(samples) for samples in clean]).tolist(),
         noise=[decode(recording.path) for recording in noises],
         noise_names=[recording.name for recording in noises],
