@@ -208,7 +208,7 @@ def test_the_default_degrades_as_often_as_it_says() -> None:
         assert high - 0.1 * (high - low) < max(draws) < high + 0.5
     # The echo is 0.9 of the direct sound, 0.9 dB below it: rooms drier than what was drawn stay as they are.
     assert 0.3 < min(direct_db) < 1.5
-    assert 11 < max(direct_db) < 13
+    assert 7 < max(direct_db) < 9  # the driest that rooms are made
 
 
 def test_noise_is_chosen_by_a_part_of_its_name() -> None:
