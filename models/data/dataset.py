@@ -71,7 +71,7 @@ class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
         while True:
             yield self.example(random)
 
-    def part(self, random: np.random.Generator) -> tuple[Samples, float]:
+    def excerpt(self, random: np.random.Generator) -> tuple[Samples, float]:
         """A stretch of one recording, and the frequency above which it says nothing."""
         index = int(random.choice(len(self.clean_odds), p=self.clean_odds))
         speed = random_speed(random)
@@ -81,9 +81,9 @@ class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
     def music(self, random: np.random.Generator) -> tuple[Samples, float]:
         """A clean stretch at a random level, and the frequency above which it says nothing."""
         for _ in range(20):
-            clean, cutoff = self.part(random)
+            clean, cutoff = self.excerpt(random)
             if random.random() < MIX_SHARE:
-                other, other_cutoff = self.part(random)
+                other, other_cutoff = self.excerpt(random)
                 clean, cutoff = clean + random.uniform(0.2, 1.0) * other, min(cutoff, other_cutoff)
             if float(np.std(clean)) > QUIETEST_RMS:
                 break

@@ -37,7 +37,7 @@ PERMISSIVE = (
     "Public Domain",
 )
 INTEGER_SCALE = 32767
-RATE_KNOWN_SHARE = 0.96  # of half a sample rate: there the filters of recorders and resamplers begin to fall
+RATE_KNOWN_SHARE = 0.96  # of half a sample rate: recordings of 44.1 kHz end from 21.1 kHz on
 SOURCES = "SOURCES.csv"
 """The table of a folder in the project's layout: where each recording comes from, and what is known of it."""
 

@@ -26,6 +26,7 @@ LARGEST_ROOM_METRES = (12.0, 9.0, 4.5)
 REVERBERATION_SECONDS = (0.15, 1.2)  # drawn evenly in its logarithm
 WALL_MARGIN_METRES = 0.3
 SOURCE_DISTANCE_METRES = (0.3, 4.0)
+OCTAVES_HZ = (125, 250, 500, 1000, 2000, 4000)
 BAND_ABSORPTION = (0.6, 1.4)  # of an octave, against the room's mean
 HIGHS_ABSORB_MORE = (0.75, 1.25)  # from the lowest octave to the highest
 LEAST_ABSORPTION = 0.02
@@ -54,13 +55,13 @@ def room_response(size: NDArray[np.float64], seconds: float, random: np.random.G
     by 60 dB in about so many seconds: the first reflections by image sources, all later ones by rays, for image sources
     that come to an end leave out what is heard as reverberation.
     """
-    bands = (
-        absorption_for(size, seconds) * random.uniform(*BAND_ABSORPTION, size=6) * np.linspace(*HIGHS_ABSORB_MORE, 6)
-    )
+    octaves = len(OCTAVES_HZ)
+    shares = random.uniform(*BAND_ABSORPTION, size=octaves) * np.linspace(*HIGHS_ABSORB_MORE, octaves)
+    bands = absorption_for(size, seconds) * shares
     material = pyroomacoustics.Material(
         energy_absorption={
             "coeffs": np.clip(bands, LEAST_ABSORPTION, MOST_ABSORPTION).tolist(),
-            "center_freqs": [125, 250, 500, 1000, 2000, 4000],
+            "center_freqs": list(OCTAVES_HZ),
         },
         scattering=random.uniform(*SCATTERING),
     )

@@ -125,7 +125,7 @@ def test_what_an_encoder_left_of_music_ends_where_it_is_said_to_at_any_speed(cut
     ends = []
     hertz = np.fft.rfftfreq(SECOND, 1 / SECOND)
     for _ in range(60):
-        clean, end = examples.part(random)
+        clean, end = examples.excerpt(random)
         power = np.abs(np.fft.rfft(clean * np.hanning(SECOND))) ** 2
         below, above = power[(hertz > end - 1500) & (hertz < end - 1000)].mean(), power[hertz > end + 50]
         assert not above.size or 10 * np.log10(below / above.mean()) > 30
@@ -305,7 +305,7 @@ def test_a_simulated_room_falls_silent_as_slowly_as_it_is_meant_to(seconds: floa
     assert max(found) < 2 * seconds
 
 
-def test_a_room_that_is_large_or_bare_takes_less_for_the_same_seconds() -> None:
+def test_a_larger_room_takes_more_for_the_same_seconds_and_any_room_for_fewer() -> None:
     small = absorption_for(np.array([2.0, 2.0, 2.0]), 0.5)
     assert small == pytest.approx(1 - np.exp(-0.161 * 8 / (24 * 0.5)))
     assert small < absorption_for(np.array([6.0, 6.0, 6.0]), 0.5) < absorption_for(np.array([6.0, 6.0, 6.0]), 0.2) < 1
