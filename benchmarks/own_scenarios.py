@@ -95,13 +95,18 @@ def excerpt(samples: NDArray[np.int16], length: int, random: np.random.Generator
 
 
 def excerpts(recordings: Sequence[Recording], each: int, seconds: float, cache: Path) -> Iterator[Excerpt]:
-    """So many excerpts of each recording of music or voice; of what is too short, or silent, none."""
+    """So many excerpts of each recording of music or voice; of what is too short, or silent, none. No two have one
+    name."""
+    taken: set[str] = set()
     for recording in recordings:
         if recording.kind not in ("music", "voice"):
             continue
         samples, cutoff_hz = load_cached(recording, cache), known_below_hz(recording)
         for number in range(1, each + 1):
             name = recording.name.replace("/", "_").rpartition(".")[0] + (f"_{number}" if each > 1 else "")
+            while name in taken:  # of two files that differ in their ending alone
+                name += "_"
+            taken.add(name)
             found = excerpt(samples, int(seconds * SAMPLE_RATE), random_for(name))
             if found is not None:
                 yield Excerpt(name, found, cutoff_hz)
@@ -175,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; its exit code."""
     try:
         run(parse(arguments))
-    except ValueError as error:
+    except (ValueError, OSError, soundfile.LibsndfileError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

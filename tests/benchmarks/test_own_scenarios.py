@@ -123,11 +123,27 @@ def test_a_folder_that_is_there_stays_as_it_is(audio: Path, tmp_path: Path, caps
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
 
-def test_a_failure_midway_leaves_nothing(audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_midway_leaves_nothing(
+    audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(*given: object, **named: object) -> None:
         raise OSError("the disk is full")
 
     monkeypatch.setattr("benchmarks.own_scenarios.soundfile.write", fail)
-    with pytest.raises(OSError, match="disk is full"):
-        make(audio, tmp_path / "out")
+    assert make(audio, tmp_path / "out") == 2
+    assert "the disk is full" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["audio", "cache"]
+
+
+def test_a_file_that_is_no_audio_is_named(audio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (audio / "music/valid/notes.wav").write_text("no audio")
+    assert make(audio, tmp_path / "out") == 2
+    assert "notes.wav" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_that_differ_in_their_ending_alone_both_come(audio: Path, tmp_path: Path) -> None:
+    write(audio / "music/valid/first.flac", tune(5))
+    assert make(audio, tmp_path / "out") == 0
+    first, second = (read_audio(tmp_path / f"out/clean/music_valid_first{end}.wav") for end in ("", "_"))
+    assert np.abs(first - second).max() > 0.01
