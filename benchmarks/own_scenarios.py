@@ -5,9 +5,12 @@ A generator is to be judged by music that never taught it. FOLDER has the layout
 them, becomes a clip of OUT, which has the layout of benchmarks/scenario_folder.py: `python -m benchmarks.quality OUT`
 measures it. What happens to clips is what happens in training (models/data/recipes.py), at fixed strength:
 
-    noise5, noise15   recorded noise at 5 and 15 dB             lp8k, lp4k   low-passed at 8 and 4 kHz
-    reverb            a room, direct sound 3 dB down at most     covered      a hand over the hole, -18 dB
-    take              both, noise at 12 dB, low-passed at 11 kHz clipped      12 dB into clipping
+    noise5, noise15   recorded noise at 5 and 15 dB
+    reverb            a room, direct sound at most 3 dB below what follows
+    take              such a room, noise at 12 dB, low-passed at 11 kHz
+    lp8k, lp4k        low-passed at 8 and 4 kHz
+    covered           a hand over the hole, -18 dB
+    clipped           12 dB into clipping
     codec             MP3 at its lowest quality
 
 Where FOLDER has no noise it is synthetic, where it has no rooms they are simulated. The same command makes the same
