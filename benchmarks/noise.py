@@ -28,6 +28,11 @@ def add_noise(samples: NDArray[np.float64], noise: NDArray[np.float64], ratio_db
     return np.asarray(samples + scale * heard)
 
 
+def random_for(*names: str) -> np.random.Generator:
+    """Random numbers that `names` alone decide, so that a clip added to a set changes no other."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256("/".join(names).encode()).digest()[:8]))
+
+
 def white_noise(generator: np.random.Generator, length: int) -> NDArray[np.float64]:
     """Gaussian noise of equal power at every frequency."""
     return generator.standard_normal(length)
@@ -59,18 +64,14 @@ SYNTHETIC_SCENARIOS: dict[str, tuple[Callable[[np.random.Generator, int], NDArra
 
 
 def write_synthetic_scenarios(recordings: list[Recording], folder: Path) -> list[Recording]:
-    """Each clean clip of `recordings` with synthetic noise, in `folder`/SCENARIO/CLIP.wav: the same for the same clips.
-
-    The seed comes from the scenario's and the clip's names, so that a clip added to a set changes no other.
-    """
+    """Each clean clip of `recordings` with synthetic noise, in `folder`/SCENARIO/CLIP.wav, always the same."""
     made = []
     clean = [recording for recording in recordings if recording.scenario == REFERENCE_SCENARIO]
     for scenario, (colour, ratio_db) in SYNTHETIC_SCENARIOS.items():
         (folder / scenario).mkdir(parents=True, exist_ok=True)
         for recording in clean:
             samples = read_audio(recording.path)
-            seed = int.from_bytes(hashlib.sha256(f"{scenario}/{recording.clip.name}".encode()).digest()[:8])
-            noisy = add_noise(samples, colour(np.random.default_rng(seed), len(samples)), ratio_db)
+            noisy = add_noise(samples, colour(random_for(scenario, recording.clip.name), len(samples)), ratio_db)
             path = folder / scenario / f"{recording.clip.name}.wav"
             soundfile.write(path, noisy.astype(np.float32), RATE, subtype="FLOAT")
             made.append(Recording(scenario, recording.clip, path, recording.path))

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import shutil
 import sys
 import tempfile
@@ -34,6 +33,7 @@ import soundfile
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmarks.noise import random_for
 from benchmarks.quality import LEAST_SECONDS
 from benchmarks.scenario_folder import COLUMNS, REFERENCE_SCENARIO, TABLE_NAME
 from models.batches import load_material
@@ -72,11 +72,6 @@ class Excerpt:
     name: str
     samples: Samples
     cutoff_hz: float
-
-
-def random_for(*names: str) -> np.random.Generator:
-    """Random numbers that `names` alone decide, so that no clip changes when others come."""
-    return np.random.default_rng(int.from_bytes(hashlib.sha256("/".join(names).encode()).digest()[:8]))
 
 
 def levelled(samples: Samples) -> Samples:
