@@ -9,10 +9,9 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from benchmarks.enhancing import by_bundle, enhance_all
+from benchmarks.enhancing import enhance_all
 from benchmarks.scenario_folder import RATE, Recording, choose, read_audio, read_recordings
 from studiomic import Controls
 from studiomic.errors import StudiomicError
@@ -42,8 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         recordings = choose(read_recordings(options.folder), options.scenarios, options.clips)
         options.out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
-            enhance = partial(by_bundle, bundle=options.bundle, controls=Controls())
-            outputs = enhance_all(recordings, Path(folder), enhance, jobs=1)
+            outputs = enhance_all(recordings, Path(folder), options.bundle, Controls(), jobs=1)
             for recording, enhanced in outputs.items():
                 print(draw(recording, enhanced, options.out))
     except StudiomicError as error:

@@ -9,10 +9,8 @@ by a change that the ear regrets; and two guards. The first and last half second
                    high, as what was there has to remain (the input's own is the limit of 100 dB)
   late/direct dB   in the scenario reverb: late reverberation (after 50 ms) against direct sound; it must fall
 
-With --weights a generator is judged as it is trained, in PyTorch, so that a run can be watched without any export.
-
 Finished measurements are kept in WORK/journal.jsonl by the content of the audio: a run that was stopped goes on where
-it was, and the inputs are measured once, whatever bundle or weights come next. Enhanced clips stay in WORK/outputs.
+it was, and the inputs are measured once, whatever bundle comes next. Enhanced clips stay in WORK/outputs.
 """
 
 from __future__ import annotations
@@ -23,13 +21,12 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import studiomic
 from benchmarks import measures
-from benchmarks.enhancing import Enhance, bundle_in_words, by_bundle, enhance_all
+from benchmarks.enhancing import bundle_in_words, enhance_all
 from benchmarks.journal import Journal
 from benchmarks.machine import machine_in_words
 from benchmarks.measures import GROUPS, Figures, Triple
@@ -38,7 +35,7 @@ from benchmarks.quality_report import MeasuredClip, summarise, table
 from benchmarks.scenario_folder import RATE, Recording, choose, read_audio, read_recordings
 from benchmarks.workers import spread
 from studiomic import Controls
-from studiomic.errors import InvalidAudioError, InvalidOptionError, StudiomicError
+from studiomic.errors import InvalidAudioError, StudiomicError
 
 DEFAULT_WORK = Path("runs/quality")
 DEFAULT_JOBS = 2
@@ -116,34 +113,12 @@ def _content(judged: tuple[Recording, Path]) -> str:
     return digest.hexdigest()
 
 
-def _enhancement(options: argparse.Namespace, controls: Controls) -> tuple[Enhance, dict[str, Any], str]:
-    """What enhances, the same in words, and in short as the name of a folder. Raises InvalidOptionError for weights
-    that hold no streaming generator at 48 kHz."""
-    if options.weights is None:
-        words = bundle_in_words(options.bundle)
-        enhance = partial(by_bundle, bundle=options.bundle, controls=controls)
-        return enhance, {"bundle": words}, f"{words['name']}-{words['manifest_sha256'][:DIGITS_OF_HASH]}"
-    # Imported here, as bundles need no PyTorch.
-    from benchmarks.trained import by_weights, weights_in_words
-
-    try:
-        words = weights_in_words(options.weights)
-    except ValueError as error:
-        raise InvalidOptionError(f"--weights: {error}") from error
-    short = f"{options.weights.stem}-{words['sha256'][:DIGITS_OF_HASH]}"
-    return partial(by_weights, weights=options.weights, controls=controls), {"weights": words}, short
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.quality", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="the scenarios")
-    judged = parser.add_mutually_exclusive_group()
-    judged.add_argument("--bundle", help="a bundle's name or folder (default: the embedded one)")
-    judged.add_argument(
-        "--weights", type=Path, help="of a streaming generator instead, as models.train writes them; needs PyTorch"
-    )
+    parser.add_argument("--bundle", help="a bundle's name or folder (default: the embedded one)")
     parser.add_argument(
         "--controls", type=float, nargs=3, default=(1.0, 1.0, 1.0), metavar=("DENOISE", "DEREVERB", "EXTEND")
     )
@@ -170,11 +145,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         controls, outputs = Controls(*options.controls), {}
         results: dict[str, Any] = {"machine": machine_in_words(), "studiomic": studiomic.__version__}
         if not options.inputs_only:
-            enhance, words, short = _enhancement(options, controls)
-            results |= words | {"controls": list(options.controls)}
+            results["bundle"], results["controls"] = bundle_in_words(options.bundle), list(options.controls)
             at_controls = "-".join(f"{value:g}" for value in options.controls)
-            folder = options.work / "outputs" / f"{short}-{at_controls}"
-            outputs = enhance_all(recordings, folder, enhance, options.jobs)
+            name = f"{results['bundle']['name']}-{results['bundle']['manifest_sha256'][:DIGITS_OF_HASH]}-{at_controls}"
+            folder = options.work / "outputs" / name
+            outputs = enhance_all(recordings, folder, options.bundle, controls, options.jobs)
         journal = Journal(options.work / "journal.jsonl")
         clips = measure_folder(recordings, outputs, options.figures, journal, options.jobs)
     except StudiomicError as error:

@@ -56,7 +56,7 @@ class InvalidLayoutError(StudiomicError, ValueError):
 
 
 class InvalidOptionError(StudiomicError, ValueError):
-    """An option's value that is unknown, that cannot be used, or that the bundle does not offer: say, a backend."""
+    """A backend, a precision or a number of threads that is unknown, or that the bundle does not offer."""
 
     exit_code = 64
 

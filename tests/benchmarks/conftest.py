@@ -1,4 +1,4 @@
-"""A folder of scenarios in the small, and a small generator's weights."""
+"""A folder of scenarios in the small."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 from numpy.typing import NDArray
-
-from models.checkpoint import save_generator
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 
 RATE = 48000
 SECONDS = 2.5
@@ -44,14 +40,3 @@ def scenarios(tmp_path: Path) -> Path:
         soundfile.write(folder / "hiss" / f"{clip}.wav", clean + hiss, RATE, subtype="FLOAT")
     (folder / "clips.csv").write_text("clip,seconds,cutoff_hz\nfirst,2.5,24000\nsecond,2.5,15000\n")
     return folder
-
-
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    """A small generator that takes something of everything."""
-    torch.manual_seed(0)
-    generator = BandSplitGenerator(BandSplitConfig(channels=8, blocks=1)).eval()
-    torch.nn.init.constant_(generator.decoder.bias[0], 1.0)
-    path = tmp_path / "generator.safetensors"
-    save_generator(path, generator, generator.state_dict(), {"minutes": 1.0})
-    return path

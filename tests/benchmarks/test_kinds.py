@@ -8,13 +8,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from benchmarks.kinds import Gains, gain_db, main, recorded_noises, synthetic_noises
 from benchmarks.scenario_folder import RATE
 from benchmarks.study.systems import System
+from models.checkpoint import save_generator
+from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from studiomic.figures import si_sdr
 
 LENGTH = 2 * RATE
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A small generator that takes something of everything."""
+    torch.manual_seed(0)
+    generator = BandSplitGenerator(BandSplitConfig(channels=8, blocks=1)).eval()
+    torch.nn.init.constant_(generator.decoder.bias[0], 1.0)
+    path = tmp_path / "generator.safetensors"
+    save_generator(path, generator, generator.state_dict(), {"minutes": 1.0})
+    return path
 
 
 @pytest.fixture

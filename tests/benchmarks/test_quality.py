@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from benchmarks import quality
 from benchmarks.measures import Figures
 from benchmarks.quality import Task, main
 from benchmarks.scenario_folder import read_audio
-from models.checkpoint import load_band_split, save_generator
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator
-from models.generators.unet import UNet, UNetConfig
 from studiomic import Controls, enhance
 
 
@@ -69,57 +64,6 @@ def test_outputs_are_the_streams_own_in_time_with_the_input(scenarios: Path, tin
     samples = read_audio(scenarios / "hiss/first.wav").astype(np.float32)
     wanted = enhance(samples, 48000, controls=Controls(1, 0, 0.5), bundle=tiny_bundle).samples
     np.testing.assert_array_equal(read_audio(folder / "hiss/first.wav"), wanted)
-
-
-def test_weights_are_judged_as_they_are_trained(scenarios: Path, weights: Path, tmp_path: Path) -> None:
-    out = tmp_path / "results.json"
-    fixed = ["--work", str(tmp_path / "work"), "--out", str(out), "--jobs", "1", "--figures", "distances"]
-    chosen = ["--weights", str(weights), "--controls", "1", "0", "0.5", "--scenarios", "hiss"]
-    assert main([str(scenarios), *fixed, *chosen]) == 0
-    results = json.loads(out.read_text())
-    assert "bundle" not in results
-    assert results["weights"] == {
-        "name": weights.name,
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
-    }
-    generator, _ = load_band_split(weights)
-    heard = torch.from_numpy(read_audio(scenarios / "hiss/first.wav").astype(np.float32))
-    with torch.no_grad():
-        wanted = generator(heard[None, None], torch.tensor([[1.0, 0.0, 0.5]]))[0, 0].numpy()
-    (folder,) = (tmp_path / "work/outputs").iterdir()
-    found = read_audio(folder / "hiss/first.wav")
-    np.testing.assert_array_equal(found, wanted)
-    assert np.abs(found - heard.numpy()).max() > 1e-3
-    difference = results["clips"][0]["output"]["level_db"] - results["clips"][0]["input"]["level_db"]
-    assert difference < -0.1
-
-
-def test_weights_stand_in_place_of_a_bundle(scenarios: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main([str(scenarios), "--weights", str(weights), "--bundle", "live"])
-    assert "not allowed with" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("config", "words"),
-    [
-        (UNetConfig(window=4096, channels=(4,), filters=(5,)), "holds a generator of kind 'unet', wanted 'band_split'"),
-        (BandSplitConfig(sample_rate=44100, channels=8, blocks=1), "works at 44100 Hz, wanted a generator at 48000 Hz"),
-    ],
-)
-def test_weights_of_another_kind_are_refused(
-    scenarios: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    config: UNetConfig | BandSplitConfig,
-    words: str,
-) -> None:
-    generator = UNet(config) if isinstance(config, UNetConfig) else BandSplitGenerator(config)
-    path = tmp_path / "other.safetensors"
-    save_generator(path, generator, generator.state_dict(), {})
-    assert main([str(scenarios), "--work", str(tmp_path), "--weights", str(path)]) == 64
-    assert words in capsys.readouterr().err
-    assert not (tmp_path / "outputs").exists()
 
 
 def test_at_controls_zero_the_output_reads_as_the_input(scenarios: Path, tiny_bundle: Path, tmp_path: Path) -> None:
@@ -206,7 +150,6 @@ def test_two_processes_say_what_one_says(scenarios: Path, tmp_path: Path) -> Non
     [
         (["--bundle", "nowhere"], 66, "got 'nowhere', wanted"),
         (["--controls", "1", "2", "0"], 64, "2"),
-        (["--weights", "nowhere.safetensors"], 64, "no weights at nowhere.safetensors"),
         (["--scenarios", "rain", "--inputs-only"], 66, "no scenario rain: choose from clean, hiss"),
     ],
 )
