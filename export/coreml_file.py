@@ -47,6 +47,7 @@ _UNCOMPRESSED = (
     "synthesis_window",
     "generator_features",
     "generator_declipping",
+    "generator_falls",
     "generator_room_gate",
 )
 # Operators that only move numbers

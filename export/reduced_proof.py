@@ -20,7 +20,7 @@ from export.hop_graph import HopGraph
 from export.hop_runner import HopRunner, Samples, run_clip
 from export.proof import ParityError, StateErrors, relative_error
 from models.generators.band_split import LONGEST_MEMORY_SECONDS
-from models.generators.room_gate import MEAN_SECONDS
+from models.generators.falls import MEAN_SECONDS
 from studiomic.manifest import LossRecord, ParityRecord
 
 LEAST_SNR_DB = {"fp16": 50.0, "int8": 30.0}

@@ -14,7 +14,7 @@ from models.generators.band_split import EXTEND, BandSplitGenerator
 from models.generators.declipping import MARGIN_BEFORE
 
 FEATURES = "generator.features"
-STATISTICS = (FEATURES, "generator.room_gate")
+STATISTICS = (FEATURES, "generator.falls", "generator.room_gate")
 """The modules of the graph that follow means over seconds."""
 RECURRENCE = ".time"
 """Ends the name of a block's mixing over time itself; the matrices in it are modules of their own."""

@@ -23,6 +23,7 @@ from export.hop_runner import Samples, check_precision
 from export.quiet import kept_quiet
 from models.generators.bands import BandMeans
 from models.generators.declipping import Declipping
+from models.generators.falls import Falls
 from models.generators.room_gate import RoomGate
 from studiomic.runtimes.tflite import TfliteInterpreter
 
@@ -32,7 +33,7 @@ SMALLEST_MATRIX = 1024
 MATRIX_PRODUCTS = ("BATCH_MATMUL", "FULLY_CONNECTED")
 MATRIX_OPERANDS = 2
 """The first two inputs of a product are matrices, a third one is the bias."""
-KEPT_IN_FLOATS = (FactoredDft.__module__, Declipping.__module__, BandMeans.__module__, RoomGate.__module__)
+KEPT_IN_FLOATS = tuple(kind.__module__ for kind in (FactoredDft, Declipping, BandMeans, Falls, RoomGate))
 """Operators are named after the modules that they come from; those of these keep 32 bits: they have no weights, or
 decide near a threshold, or share a matrix with what does."""
 TURNED_TO_INTEGERS = f"^((?!{'|'.join(map(re.escape, KEPT_IN_FLOATS))}).)*$"

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from models.generators.band_split import BandSplitConfig, BandSplitGenerator
 from models.generators.earlier_layouts import (
+    from_fifth_layout,
     from_first_layout,
     from_fourth_layout,
     from_second_layout,
@@ -25,7 +26,7 @@ from models.generators.unet import UNet, UNetConfig
 Generator = BandSplitGenerator | UNet
 BAND_SPLIT, UNET = "band_split", "unet"
 GENERATORS = (BAND_SPLIT, UNET)
-FIRST_LAYOUT, SECOND_LAYOUT, THIRD_LAYOUT, FOURTH_LAYOUT, LAYOUT = "1", "2", "3", "4", "5"
+FIRST_LAYOUT, SECOND_LAYOUT, THIRD_LAYOUT, FOURTH_LAYOUT, FIFTH_LAYOUT, LAYOUT = "1", "2", "3", "4", "5", "6"
 """How a streaming generator's weights lie; a file that says nothing has the first layout."""
 
 
@@ -95,7 +96,9 @@ def load_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
     if layout == THIRD_LAYOUT and isinstance(generator, BandSplitGenerator):
         tensors, layout = from_third_layout(tensors, generator.layout), FOURTH_LAYOUT
     if layout == FOURTH_LAYOUT and isinstance(generator, BandSplitGenerator):
-        tensors = from_fourth_layout(tensors, generator.layout)
+        tensors, layout = from_fourth_layout(tensors, generator.layout), FIFTH_LAYOUT
+    if layout == FIFTH_LAYOUT:
+        tensors = from_fifth_layout(tensors)
     generator.load_state_dict(tensors)
     return generator.eval(), json.loads(metadata["facts"])
 

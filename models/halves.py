@@ -32,9 +32,9 @@ def band_split_halves(
         heard = generator.heard(degraded, controls)
         spectrum = generator.analysed(heard)
         per_frame = generator.per_frame(controls, heard)
-        room, statistics, memories = generator.parted(generator.initial_states(len(degraded)))
+        falls, statistics, memories = generator.parted(generator.initial_states(len(degraded)))
         observed, _ = generator.features(generator.logs(spectrum, len(degraded)), statistics)
-        heads, in_room, _ = generator.by_long_term(observed, room)
+        heads, in_room, _ = generator.by_long_term(observed, falls)
         x = generator.encoder(observed.features)
         for block, memory in zip(generator.blocks[:layer], memories, strict=False):
             x, _ = block(x, memory)

@@ -2,7 +2,7 @@
 --minutes 9
 
 Half of the music it hears was recorded through a random cover (models/data/steps/bandwidth.py); in all of it there may
-be rooms and noise. Of each clip it notes how loud the bands are over time, and what the cover did. From all notes so
+be rooms and noise. Of each clip it notes how the bands are over time, and what the cover did. From all notes so
 far the gate learns which half was covered, the equaliser the cover's gains with the opposite sign. All other weights of
 W stay as they are. The run begins anew at each call: it takes minutes.
 
@@ -27,18 +27,19 @@ from models.data.degradations import Samples
 from models.data.material import Material
 from models.data.recipes import Recipe
 from models.data.steps.bandwidth import COVER_HERTZ, coloured_by, cover_gain_db
-from models.generators.band_split import LARGEST_COLOUR, BandSplitGenerator
+from models.generators.band_split import FLOORS, LARGEST_COLOUR, BandSplitGenerator
+from models.generators.falls import KINDS
 from models.generators.features import NEPERS_PER_DB, share_of
 from models.head_run import MeasuringRun, run_head
 from models.run_arguments import Lessons
 
-BEFORE_THE_COVER = "room -4..12 @0.3, noise any 0..30 @0.5"
+BEFORE_THE_COVER = "room -4..12 @0.3, noise any 0..30 @0.5, noise rumble 0..30 @0.2"
 BEHIND_IT = "noise any 10..40 @0.3, lowpass 3000..16000 @0.2, bits 16 @0.5"
 COVERED_SHARE = 0.5
 SHELF_DB = (-24.0, -8.0)
-# To colour what was not covered is far worse than to leave what was: at 2.5, clips in rooms and clipped ones were taken
-# for covered.
-UNCOVERED_WEIGHT = 5.0
+# To colour what was not covered is far worse than to leave what was: at 5, clean clips and rooms were taken for
+# covered.
+UNCOVERED_WEIGHT = 12.0
 # Against the loudest band: how one was covered counts a little from the first level on, wholly from the second. What a
 # low-pass or an encoder left empty is as deep below.
 HEARD_DB = (-85.0, -70.0)
@@ -49,10 +50,10 @@ DROPOUT = 0.1
 
 
 class Notes(NamedTuple):
-    """Of frames: the bands' long-term `levels`, what undoes the cover, `undoing`, both in nepers, [notes, bands] each,
-    and whether the clip was `covered`, 0 or 1, [notes]."""
+    """Of frames: what is `told` of the bands over time, [notes, bands * TOLD_OVER_TIME], what undoes the cover in
+    nepers, `undoing`, [notes, bands], and whether the clip was `covered`, 0 or 1, [notes]."""
 
-    levels: Tensor
+    told: Tensor
     undoing: Tensor
     covered: Tensor
 
@@ -94,46 +95,51 @@ class ColourRun(MeasuringRun):
         if generator.colouring is None:
             raise ValueError("the generator has no equaliser: wanted one of a colour_hidden above 0")
         self.colouring = generator.colouring
-        hidden, bands = self.colouring.widen.shape
-        self.widen, self.gate, self.narrow = nn.Linear(bands, hidden), nn.Linear(hidden, 1), nn.Linear(hidden, bands)
+        hidden, told = self.colouring.widen.shape
+        self.widen, self.gate = nn.Linear(told, hidden), nn.Linear(hidden, 1)
+        self.narrow = nn.Linear(hidden, generator.layout.bands)
         self.hidden = nn.Sequential(nn.Dropout(DROPOUT), self.widen, nn.SiLU(), nn.Dropout(DROPOUT))
         learnt = nn.ModuleList([self.hidden, self.gate, self.narrow])
-        super().__init__(out, generator, learnt, learning_rate, planned, bands)
+        super().__init__(out, generator, learnt, learning_rate, planned, told)
 
     @torch.no_grad()
-    def levels(self, audio: Tensor) -> Tensor:
-        """Long-term levels [bands, batch, frames] of audio [batch, 1, samples], from when they are settled."""
-        observed, _ = self.generator.observed(audio)
-        return self.settled(self.generator.long_term_levels(observed), len(audio), SETTLED_SECONDS)
+    def told(self, audio: Tensor) -> Tensor:
+        """What is told of the bands over time, [bands * TOLD_OVER_TIME, batch, frames], of audio [batch, 1, samples],
+        from when levels are settled."""
+        observed, states = self.generator.observed(audio)
+        over_time, _ = self.generator.over_time(observed, states.falls)
+        return self.settled(torch.cat(over_time), len(audio), SETTLED_SECONDS)
 
     @torch.no_grad()
     def wanted(self, nepers: Tensor) -> Tensor:
-        """What undoes gains in nepers [batch, COVER_HERTZ]: the bands' [bands, batch]."""
+        """What undoes gains in nepers [batch, COVER_HERTZ]: the bands' [batch, bands]."""
         of_bins = functional.interpolate(nepers.unsqueeze(1), self.generator.config.bins, mode="linear")
         undoing = self.generator.band_means(-of_bins.squeeze(1))
         return torch.clamp(undoing, -LARGEST_COLOUR, LARGEST_COLOUR)
 
     def noted(self, batch: tuple[Tensor, Tensor]) -> Notes:
-        """The levels of some frames, spread over each clip, and what undoes its cover."""
+        """What is told in some frames, spread over each clip, and what undoes its cover."""
         audio, nepers = batch
         self.count(audio, self.generator.config.sample_rate)
-        levels = self.levels(audio)
-        self.measure(levels)
+        told = self.told(audio)
+        self.measure(told)
         covered = nepers.abs().amax(dim=1).gt(0).float()
         return Notes(
-            self.of_frames(levels, FRAMES_NOTED),
-            self.wanted(nepers).T.repeat_interleave(FRAMES_NOTED, dim=0),
+            self.of_frames(told, FRAMES_NOTED),
+            self.wanted(nepers).repeat_interleave(FRAMES_NOTED, dim=0),
             covered.repeat_interleave(FRAMES_NOTED),
         )
 
     def losses(self, notes: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """The gate's weighted cross entropy, and the squared error of covered clips' gains in bands that are heard."""
-        levels, undoing, covered = notes
-        hidden = self.hidden(self.unusual(levels))
+        told, undoing, covered = notes
+        hidden = self.hidden(self.unusual(told))
         logit, gains = self.gate(hidden).squeeze(1), self.narrow(hidden)
         weights = covered + UNCOVERED_WEIGHT * (1.0 - covered)
         gate = functional.binary_cross_entropy_with_logits(logit, covered, weights)
         quiet, loud = HEARD_DB
+        bands = undoing.shape[1]
+        _, levels, _ = told.split([bands * KINDS, bands, bands * FLOORS], dim=1)
         level_db = (levels - levels.amax(dim=1, keepdim=True)) / NEPERS_PER_DB
         heard = covered.unsqueeze(1) * share_of(level_db - quiet, loud - quiet)
         error = (heard * (gains - undoing).square()).sum() / heard.sum().clamp_min(1.0)
@@ -141,7 +147,7 @@ class ColourRun(MeasuringRun):
 
     @torch.no_grad()
     def fold(self) -> None:
-        """Bring what is learnt into the equaliser, which is told all levels as they are."""
+        """Bring what is learnt into the equaliser, which is told everything as it is."""
         weights, bias = self.folded(self.widen)
         ours = self.colouring
         ours.widen.copy_(weights)

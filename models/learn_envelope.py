@@ -67,7 +67,7 @@ class EnvelopeRun(NotingRun):
         self.bare = copy.deepcopy(generator)
         self.bare.envelope = None
         bins = torch.arange(generator.config.bins) * generator.config.sample_rate / generator.config.window
-        shares = generator.band_means.shares.repeat_interleave(generator.layout.cell, dim=1)
+        shares = generator.band_means.shares.T.repeat_interleave(generator.layout.cell, dim=1)
         self.lowest = torch.stack([bins[share > 0].min() for share in shares])
         self.highest = torch.stack([bins[share > 0].max() for share in shares])
 
@@ -76,7 +76,7 @@ class EnvelopeRun(NotingRun):
         the clips' RMS `loudness` [clips]."""
         least = math.log(MAGNITUDE_SCALE) + LEAST_DB * NEPERS_PER_DB + torch.log(loudness)
         heard = torch.maximum(logs, least.reshape(1, 1, -1, 1))
-        by_frame = self.generator.band_means(heard.flatten(0, 2))
+        by_frame = self.generator.band_means(heard.flatten(0, 2)).T
         return self.settled(by_frame, len(loudness), LONG_SECONDS).mean(dim=-1).T
 
     @torch.no_grad()
@@ -84,8 +84,9 @@ class EnvelopeRun(NotingRun):
         """What the generator without an envelope makes of a batch under controls 1, 1, 1."""
         self.count(batch.degraded, self.generator.config.sample_rate)
         bare, clips = self.bare, len(batch.degraded)
-        observed, _ = bare.observed(batch.degraded)
-        levels = bare.long_term_levels(observed)
+        observed, states = bare.observed(batch.degraded)
+        over_time, _ = bare.over_time(observed, states.falls)
+        levels = over_time.levels
         loudness = batch.degraded.square().mean(dim=(1, 2)).sqrt().clamp_min(MAGNITUDE_FLOOR)
         enhanced = bare(batch.degraded, torch.ones_like(batch.controls))
         found, wanted = (

@@ -98,9 +98,8 @@ class RoomRun(MeasuringRun):
         """Falls, rises and levels [bands * TOLD_OF_BANDS, batch, frames] of audio [batch, 1, samples], from when
         levels are settled."""
         observed, states = self.generator.observed(audio)
-        falls, _ = self.gate.falls(observed.heights, states.room, self.generator.band_means)
-        told = torch.cat([falls, self.generator.long_term_levels(observed)])
-        return self.settled(told, len(audio), LONG_SECONDS)
+        over_time, _ = self.generator.over_time(observed, states.falls)
+        return self.settled(over_time.of_rooms, len(audio), LONG_SECONDS)
 
     @torch.no_grad()
     def band_powers(self, audio: Tensor) -> Tensor:
@@ -110,7 +109,7 @@ class RoomRun(MeasuringRun):
         spectrum = torch.stft(audio.squeeze(1), size, window=self.window, center=False, return_complex=True)
         power = (spectrum[:, :-1] / self.window.sum()).abs().square().mean(dim=2)
         of_bands: Tensor = self.generator.band_means(power)
-        return of_bands.T
+        return of_bands
 
     @torch.no_grad()
     def fold(self) -> None:

@@ -1,4 +1,4 @@
-"""Noise that is synthesised: coloured, hum, clicks; and the weighting that noise levels are set by."""
+"""Noise that is synthesised: coloured, rumble, hum, clicks; and the weighting that noise levels are set by."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ MAINS_HZ = (50.0, 60.0)
 HUM_HARMONICS = 24
 CLICKS_PER_SECOND = (0.5, 12.0)
 CLICK_SECONDS = (0.0005, 0.01)
+RUMBLE_LOWEST_HZ = (60.0, 200.0)
+RUMBLE_CORNER_HZ = (150.0, 1500.0)
+RUMBLE_DB_PER_OCTAVE = (9.0, 30.0)
+RUMBLE_RISE_ORDER = 3  # below the lowest frequency, as a microphone's high-pass
+SWELLING_SHARE = 0.5  # of rumbles
+SWELLS_PER_SECOND = (0.5, 6.0)
+SWELL_DB = 12.0
 
 
 def coloured(samples: int, db_per_octave: float, random: np.random.Generator) -> NDArray[np.float32]:
@@ -27,6 +34,26 @@ def coloured(samples: int, db_per_octave: float, random: np.random.Generator) ->
     shape = (hertz / 1000.0) ** np.float32(db_per_octave / (20 * np.log10(2)))
     shape /= np.sqrt(np.mean(shape**2))
     noise: NDArray[np.float32] = fft.irfft(spectrum * shape, samples).astype(np.float32)
+    return noise
+
+
+def swelling(samples: int, knots: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """Gains that move between random levels of up to SWELL_DB below one, [samples]."""
+    levels = 10 ** (random.uniform(-SWELL_DB, 0, size=knots) / 20)
+    return np.interp(np.linspace(0, knots - 1, samples), np.arange(knots), levels).astype(np.float32)
+
+
+def rumble(samples: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """Noise that lies low and falls steadily above a corner, as of traffic, crowds and machines; half of it swells,
+    [samples]."""
+    spectrum = fft.rfft(random.standard_normal(samples, dtype=np.float32))
+    hertz = np.maximum(fft.rfftfreq(samples, 1 / SAMPLE_RATE), 1.0)
+    lowest, corner = (np.exp(random.uniform(*np.log(limits))) for limits in (RUMBLE_LOWEST_HZ, RUMBLE_CORNER_HZ))
+    order = random.uniform(*RUMBLE_DB_PER_OCTAVE) / -BROWN_DB_PER_OCTAVE
+    power = 1.0 / ((1.0 + (hertz / corner) ** (2 * order)) * (1.0 + (lowest / hertz) ** (2 * RUMBLE_RISE_ORDER)))
+    noise: NDArray[np.float32] = fft.irfft(spectrum * np.sqrt(power / np.mean(power)), samples).astype(np.float32)
+    if random.random() < SWELLING_SHARE:
+        noise *= swelling(samples, 2 + int(random.uniform(*SWELLS_PER_SECOND) * samples / SAMPLE_RATE), random)
     return noise
 
 
@@ -67,9 +94,7 @@ def synthetic_noise(samples: int, random: np.random.Generator) -> NDArray[np.flo
     if which < 0.6:
         return base
     if which < 0.75:
-        knots = 10 ** (random.uniform(-12, 0, size=max(2, samples // SAMPLE_RATE + 1)) / 20)
-        swell = np.interp(np.linspace(0, len(knots) - 1, samples), np.arange(len(knots)), knots).astype(np.float32)
-        return base * swell
+        return base * swelling(samples, max(2, samples // SAMPLE_RATE + 1), random)
     other = hum(samples, random) if which < 0.87 else 4 * clicks(samples, random)
     return (other + 10 ** (random.uniform(-30, -6) / 20) * base).astype(np.float32)
 

@@ -17,9 +17,9 @@
     codec NAME QUALITY   mp3, opus, vorbis or any; quality from 0 to 1
     bits NUMBER          rounding
 
-KIND is any (half synthetic), synthetic, recorded, or a part of a recording's name. Hertz and variances are drawn evenly
-in their logarithm, all else evenly. A codec takes 0.1 to 0.5 s for 4 s of sound, everything else together less than
-0.3 s: give it a low probability in training.
+KIND is any (half synthetic), synthetic, rumble, recorded, or a part of a recording's name. Hertz and variances are
+drawn evenly in their logarithm, all else evenly. A codec takes 0.1 to 0.5 s for 4 s of sound, everything else together
+less than 0.3 s: give it a low probability in training.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from models.generators.axes import across, divided, each, joined, swapped
 from models.generators.bands import MOST_UNITS, BandLayout, BandMeans, layout_for
 from models.generators.declipping import WAITED_FOR, Declipping
 from models.generators.envelope import Envelope
+from models.generators.falls import KINDS, Falls
 from models.generators.features import (
     EMPTY_DB,
     FEATURES_PER_BIN,
@@ -76,6 +77,8 @@ MASK_START_LOGIT = 0.0
 COPY_START_LOGIT = -3.0
 MASKS_PER_BIN = 2  # noise, reverberation
 LARGEST_EVENING = 2.0  # nepers by which a bin that is copied is raised or lowered
+FLOORS = 2  # leaky minima, above which each band's long-term level stands
+TOLD_OVER_TIME = KINDS + 1 + FLOORS  # of each band: falls and rises, its level, and how far it stands above its floors
 CONTROLS = 3  # denoise, dereverb, extend
 EXTEND = 2  # which of them
 COPY_HERTZ = (2000.0, 4000.0, 6000.0, 8000.0, 10000.0, 12000.0)
@@ -156,10 +159,24 @@ class BandSplitConfig:
         return self.window // 2
 
 
-class States(NamedTuple):
-    """A generator's states: of the gate of rooms, of the features, memories of the blocks."""
+class OverTime(NamedTuple):
+    """What bands tell over seconds, in nepers: mean `falls` and rises [bands * KINDS, frames], long-term `levels` above
+    the recording's [bands, frames], and how far these stand above all leaky minima, then above all slow ones,
+    `above_floors` [FLOORS * bands, frames]. `of_rooms`: the falls and levels, for the gate of rooms."""
 
-    room: list[Tensor]
+    falls: Tensor
+    levels: Tensor
+    above_floors: Tensor
+
+    @property
+    def of_rooms(self) -> Tensor:
+        return torch.cat([self.falls, self.levels])
+
+
+class States(NamedTuple):
+    """A generator's states: of the falls, of the features, memories of the blocks."""
+
+    falls: list[Tensor]
     features: list[Tensor]
     memories: list[Tensor]
 
@@ -291,11 +308,12 @@ class BinMixing(nn.Module):
 
 
 class Colouring(nn.Module):
-    """An equaliser from the long-term spectrum: what to add to each band, zero unless the gate of all bands opens.
+    """An equaliser by what bands tell over time: what to add to each, zero unless the gate of all bands opens.
 
     A cover leaves a shape in the spectrum that lasts, whatever is played: so it follows slow means alone, and cannot
-    pump. Mean levels of the bands in nepers above the recording's, [bands, frames], to gains of that shape. What covers
-    do it learns apart (models.learn_colour): of a loss of the whole it would make one more way to take noise away.
+    pump. Levels alone take a noise that lies low for covered highs; how they fall and rise, and how far they stand
+    above their floors, tells music from it. What covers do it learns apart (models.learn_colour): of a loss of the
+    whole it would make one more way to take noise away.
     """
 
     def __init__(self, bands: int, hidden: int, frames_per_second: float, most_frames: float) -> None:
@@ -303,7 +321,8 @@ class Colouring(nn.Module):
         super().__init__()
         self.most_frames = most_frames
         self.doubt = EARLY_DOUBT_PER_SECOND / frames_per_second
-        self.widen = nn.Parameter(torch.randn(hidden, bands) / math.sqrt(bands))
+        told = bands * TOLD_OVER_TIME
+        self.widen = nn.Parameter(torch.randn(hidden, told) / math.sqrt(told))
         self.widen_bias = nn.Parameter(torch.zeros(hidden, 1))
         self.narrow = nn.Parameter(torch.zeros(bands, hidden))  # at the start nothing is added
         self.narrow_bias = nn.Parameter(torch.zeros(bands, 1))
@@ -311,15 +330,16 @@ class Colouring(nn.Module):
         self.gate_bias = nn.Parameter(torch.zeros(1, 1))
         self.requires_grad_(False)
 
-    def forward(self, levels: Tensor, heard: Tensor) -> Tensor:
-        """What is added to each band, [bands, frames]: opening (e^nepers - 1). The opening goes from 0 to 1 as the
-        logit goes from where a cover is likely to where it is certain, lowered by every frame by which `heard`
-        [1, frames], those of which levels are the mean, falls short of the most.
+    def forward(self, told: Tensor, heard: Tensor) -> Tensor:
+        """What is added to each band, [bands, frames], by what is `told`, [bands * TOLD_OVER_TIME, frames]: opening
+        (e^nepers - 1). The opening goes from 0 to 1 as the logit goes from where a cover is likely to where it is
+        certain, lowered by every frame by which `heard` [1, frames], those of which levels are the mean, falls short
+        of the most.
 
         As few operators as can be: the logit is counted in frames of that doubt, and what the opening would be divided
         by, its width, divides within the exponent.
         """
-        hidden = functional.silu(self.widen @ levels + self.widen_bias)
+        hidden = functional.silu(self.widen @ told + self.widen_bias)
         width = LOGIT_WIDTH / self.doubt
         bias = (self.gate_bias - FIRST_LOGIT) / self.doubt - self.most_frames
         opening = ((self.gate / self.doubt) @ hidden + (heard + bias)).clamp(0.0, width)
@@ -445,6 +465,8 @@ class BandSplitGenerator(nn.Module):
             else None
         )
         self.envelope = Envelope(layout.bands, config.envelope_hidden) if config.envelope_hidden else None
+        hears_over_time = config.colour_hidden or config.room_hidden or config.envelope_hidden
+        self.falls = Falls(layout, frames_per_second) if hears_over_time else None
         self.room_gate = (
             RoomGate(layout, config.room_hidden, frames_per_second, self.features.most_frames)
             if config.room_hidden
@@ -462,17 +484,17 @@ class BandSplitGenerator(nn.Module):
         return MAGNITUDE_SCALE / float(self.window.sum())
 
     def state_shapes(self, batch: int = 1) -> list[tuple[int, ...]]:
-        """Shapes of the states, in the order in which `step` takes them: of the gate of rooms, of the features, then
-        each block's memory."""
-        of_room = [] if self.room_gate is None else self.room_gate.state_shapes(batch)
+        """Shapes of the states, in the order in which `step` takes them: of the falls, of the features, then each
+        block's memory."""
+        of_falls = [] if self.falls is None else self.falls.state_shapes(batch)
         memories = [(self.layout.bands * batch, self.config.time_hidden)] * self.config.blocks
-        return [*of_room, *self.features.state_shapes(batch), *memories]
+        return [*of_falls, *self.features.state_shapes(batch), *memories]
 
     def parted(self, states: list[Tensor]) -> States:
         """States in the order of `state_shapes`, by what they are of."""
         blocks = self.config.blocks
-        of_room = 0 if self.room_gate is None else len(self.room_gate.state_shapes(1))
-        return States(states[:of_room], states[of_room:-blocks], states[-blocks:])
+        of_falls = 0 if self.falls is None else len(self.falls.state_shapes(1))
+        return States(states[:of_falls], states[of_falls:-blocks], states[-blocks:])
 
     def initial_states(self, batch: int) -> list[Tensor]:
         """States before the first frame: zeros."""
@@ -481,15 +503,15 @@ class BandSplitGenerator(nn.Module):
     def gains(self, logs: Tensor, states: list[Tensor], in_room: Tensor | None = None) -> tuple[Gains, list[Tensor]]:
         """Gains for the logarithms of scaled magnitudes [1, time, batch, bins], and the states after them; `in_room` as
         `forward` takes it, [1, frames, 1]."""
-        room, statistics, memories = self.parted(states)
+        falls, statistics, memories = self.parted(states)
         observed, statistics = self.features(logs, statistics)
-        heads, opening, room = self.by_long_term(observed, room, in_room)
+        heads, opening, falls = self.by_long_term(observed, falls, in_room)
         x = self.encoder(observed.features)
         next_memories = []
         for block, memory in zip(self.blocks, memories, strict=True):
             x, memory = block(x, memory)
             next_memories.append(memory)
-        return self.decide(x, observed, heads, opening), [*room, *statistics, *next_memories]
+        return self.decide(x, observed, heads, opening), [*falls, *statistics, *next_memories]
 
     def decide(self, x: Tensor, observed: Observations, heads: dict[str, Tensor], in_room: Tensor | None) -> Gains:
         """Gains by what the blocks made of the bands, x [bands * frames, channels], by what each bin shows, by what
@@ -521,30 +543,35 @@ class BandSplitGenerator(nn.Module):
             **dict(zip(heads, values, strict=True)),
         )
 
-    def long_term_levels(self, observed: Observations) -> Tensor:
-        """Mean long-term levels of the bands in nepers above the recording's, [bands, frames]."""
-        levels: Tensor = self.band_means(observed.long_term.reshape(-1, self.config.bins))
-        return levels
+    def over_time(self, observed: Observations, state: list[Tensor]) -> tuple[OverTime, list[Tensor]]:
+        """What bands tell over time, and the next state of the falls after `state`. Raises ValueError where nothing
+        asks for it."""
+        if self.falls is None:
+            raise ValueError("nothing is told over time: wanted an equaliser, a gate of rooms or an envelope")
+        falls, state = self.falls(observed.heights, state, self.band_means)
+        rows = torch.cat([observed.long_term, observed.above_floors]).flatten(0, 2)
+        levels, above_floors = self.band_means(rows).unflatten(0, (1 + FLOORS, -1)).split([1, FLOORS])
+        return OverTime(falls, *(swapped(part, 1).flatten(0, 1) for part in (levels, above_floors))), state
 
     def by_long_term(
-        self, observed: Observations, room: list[Tensor], in_room: Tensor | None = None
+        self, observed: Observations, state: list[Tensor], in_room: Tensor | None = None
     ) -> tuple[dict[str, Tensor], Tensor | None, list[Tensor]]:
-        """What follows from each band's long-term level, as `Gains` names it: what the equaliser adds, gains of the
-        envelope, and a room's share, [bands, frames] each, of those that there are; the gate of what is taken as
-        reverberation, [1, frames, 1], None where it is always open; and the next state of the gate of rooms after
-        `room`. With `in_room` given, that is the gate, and no share over time is told."""
+        """What follows from the bands over time, as `Gains` names it: what the equaliser adds, gains of the envelope,
+        and a room's share, [bands, frames] each, of those that there are; the gate of what is taken as reverberation,
+        [1, frames, 1], None where it is always open; and the next state of the falls after `state`. With `in_room`
+        given, that is the gate, and no share over time is told."""
         heads: dict[str, Tensor] = {}
-        if self.colouring is None and self.envelope is None and self.room_gate is None:
-            return heads, in_room, room
-        levels = self.long_term_levels(observed)
+        if self.falls is None:
+            return heads, in_room, state
+        over_time, state = self.over_time(observed, state)
         counted = observed.counted.reshape(1, -1)
         if self.colouring is not None:
-            heads["colour"] = self.colouring(levels, counted)
+            heads["colour"] = self.colouring(torch.cat(over_time), counted)
         if self.envelope is not None:
-            heads["envelope"] = self.envelope(levels)
+            heads["envelope"] = self.envelope(over_time.levels)
         if self.room_gate is not None and in_room is None:
-            in_room, heads["room"], room = self.room_gate(observed.heights, levels, counted, room, self.band_means)
-        return heads, in_room, room
+            in_room, heads["room"] = self.room_gate(over_time.of_rooms, counted)
+        return heads, in_room, state
 
     def change(self, gains: Gains, spectrum: Tensor, controls: Tensor) -> Tensor:
         """What `gains` add to a scaled `spectrum` [2, channels, frames, bins] under `controls` [3, frames, 1]."""

@@ -10,7 +10,7 @@ from itertools import groupby, islice
 import torch
 from torch import Tensor, nn
 
-from models.generators.axes import joined, swapped
+from models.generators.axes import joined
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def stacked(bands: Iterable[Tensor], layout: BandLayout) -> list[Tensor]:
 
 
 class BandMeans(nn.Module):
-    """Means over the bins of each band: [rows, bins] to [bands, rows]."""
+    """Means over the bins of each band: [rows, bins] to [rows, bands]."""
 
     shares: Tensor
 
@@ -97,7 +97,7 @@ class BandMeans(nn.Module):
         super().__init__()
         self.cell = layout.cell
         cells = layout.band_of_cell
-        self.register_buffer("shares", cells / cells.sum(dim=1, keepdim=True), persistent=False)
+        self.register_buffer("shares", (cells / cells.sum(dim=1, keepdim=True)).T.contiguous(), persistent=False)
 
     def forward(self, spectrum: Tensor) -> Tensor:
-        return self.shares @ swapped(joined(spectrum, self.cell))
+        return joined(spectrum, self.cell) @ self.shares

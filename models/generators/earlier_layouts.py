@@ -14,6 +14,8 @@ network of the bins lay in there.
 In the fourth the mixing over time was told a share of the frame before as well, where it is told as much more of the
 frame itself now, as both are mostly alike; and the encoder's weights lay by groups of bands of one width, not by how
 many sets of weights a band has.
+
+In the fifth the equaliser was told levels alone.
 """
 
 from __future__ import annotations
@@ -23,9 +25,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from models.generators.band_split import FLOORS
 from models.generators.bands import BandLayout, stacked
+from models.generators.falls import KINDS
 
 ROOM_GATE = "room_gate."
+EQUALISER = "colouring.widen"
 
 MASKS = 2
 """Of the third layout's decoder, outputs before those of copies."""
@@ -104,7 +109,7 @@ def from_third_layout(weights: Mapping[str, Tensor], layout: BandLayout) -> dict
 
 
 def from_fourth_layout(weights: Mapping[str, Tensor], layout: BandLayout) -> dict[str, Tensor]:
-    """The weights of a BandSplitGenerator of that `layout` of bands in the fourth layout, in today's."""
+    """The weights of a BandSplitGenerator of that `layout` of bands in the fourth layout, in the fifth."""
     made = {name: value for name, value in weights.items() if not name.startswith("encoder.weights.")}
     for name in [name for name in made if name.endswith(".time.before")]:
         of_both = 1.0 + made.pop(name)
@@ -113,3 +118,15 @@ def from_fourth_layout(weights: Mapping[str, Tensor], layout: BandLayout) -> dic
             made[norm] = made[norm] * of_both
     bands = [band for index in range(len(layout.groups)) for band in weights[f"encoder.weights.{index}"]]
     return made | {f"encoder.weights.{index}": alike for index, alike in enumerate(stacked(bands, layout))}
+
+
+def from_fifth_layout(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a BandSplitGenerator in the fifth layout, in today's: what its equaliser is told beside levels
+    says nothing until it is taught (models.learn_colour)."""
+    made = dict(weights)
+    if EQUALISER in made:
+        of_levels = made[EQUALISER]
+        hidden, bands = of_levels.shape
+        falls, floors = (of_levels.new_zeros(hidden, bands * count) for count in (KINDS, FLOORS))
+        made[EQUALISER] = torch.cat([falls, of_levels, floors], dim=1)
+    return made

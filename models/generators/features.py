@@ -97,12 +97,14 @@ def cut_off(peaks: Tensor, emptiness: Tensor, bin_hertz: float) -> Tensor:
 class Observations(NamedTuple):
     """Of each bin: its features [7, time, batch, bins]; how empty it has been of late, in a recording that was cut off,
     0 to 1; its long mean above the running level, and its log magnitude above that long mean, in nepers:
-    [1, time, batch, bins] each. Of how many frames it is a mean, at most as many as it ever is: [1, time, batch, 1]."""
+    [1, time, batch, bins] each; its long mean above the leaky and above the slow minimum, in nepers,
+    [2, time, batch, bins]. Of how many frames it is a mean, at most as many as it ever is: [1, time, batch, 1]."""
 
     features: Tensor
     empty: Tensor
     long_term: Tensor
     heights: Tensor
+    above_floors: Tensor
     counted: Tensor
 
 
@@ -177,4 +179,5 @@ class StationarityFeatures(nn.Module):
         missing = empty * cut_off(peaks, empty, self.bin_hertz)
         counted = frames.clamp_max(self.most_frames)
         state = [counted[:, -1:], means, floors - MINIMUM_START, peak]
-        return Observations(torch.cat(features), missing, long_means - level, heights, counted), state
+        above_floors = long_means - both_floors
+        return Observations(torch.cat(features), missing, long_means - level, heights, above_floors, counted), state

@@ -19,7 +19,7 @@ from export.reduced_proof import prove_reduced, require_int8, run_long, settled_
 from export.streaming_graph import StreamingGraph
 from models.generators.band_split import BandSplitGenerator
 from models.generators.declipping import MARGIN_BEFORE, WAITED_FOR
-from models.generators.room_gate import KINDS, WEIGHTS
+from models.generators.falls import KINDS, WEIGHTS
 from studiomic.figures import si_sdr
 from studiomic.manifest import LossRecord, ParityRecord
 from tests.support.runners import SkewedRunner

@@ -412,6 +412,58 @@ def test_bins_that_share_weights_are_heard_as_their_mean() -> None:
     assert not torch.allclose(random.encoder(swapped), random.encoder(features), atol=1e-3)
 
 
+@pytest.fixture(scope="module")
+def telling() -> BandSplitGenerator:
+    """A generator that asks what bands tell over time."""
+    torch.manual_seed(4)
+    return BandSplitGenerator(BandSplitConfig(channels=8, blocks=1, colour_hidden=6)).eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("batch", [1, 2])
+def test_bands_tell_frame_by_frame_what_they_tell_at_once(telling: BandSplitGenerator, batch: int) -> None:
+    hops = 7
+    logs = torch.randn(1, hops, batch, telling.config.bins)
+    start = telling.parted(telling.initial_states(batch))
+    observed, _ = telling.features(logs, start.features)
+    at_once, last = telling.over_time(observed, start.falls)
+    statistics, falls = start.features, start.falls
+    for t in range(hops):
+        observed, statistics = telling.features(logs[:, t : t + 1], statistics)
+        told, falls = telling.over_time(observed, falls)
+        for now, whole in zip(told, at_once, strict=True):
+            torch.testing.assert_close(now, whole[:, t * batch : (t + 1) * batch], atol=1e-5, rtol=1e-4)
+    for state, after in zip(falls, last, strict=True):
+        torch.testing.assert_close(state, after, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_bands_that_never_rest_stand_on_their_floors(telling: BandSplitGenerator) -> None:
+    """Noise in all bands, that of the upper half with a pause every half second: 1 neper of a bin's fading apart, the
+    former stands on both its floors, the latter high above the leaky one and higher above the slow one."""
+    bands, hops, bins = telling.layout.bands, 240, telling.config.bins
+    magnitudes = torch.randn(2, hops, bins, generator=torch.Generator().manual_seed(0)).square().sum(dim=0).sqrt()
+    magnitudes[:, bins // 2 :] *= 0.01 + 0.99 * (torch.arange(hops) % 24 < 12).unsqueeze(1)
+    start = telling.parted(telling.initial_states(1))
+    observed, _ = telling.features(magnitudes.log().reshape(1, hops, 1, bins), start.features)
+    over_time, _ = telling.over_time(observed, start.falls)
+    leaky, slow = over_time.above_floors[:, hops // 2 :].mean(dim=1).split(bands)
+    upper = slice(bands - 6, bands)
+    assert leaky[:40].abs().max() < 1.0
+    assert slow[:40].abs().max() < 1.0
+    assert leaky[upper].min() > 1.0
+    assert (slow[upper] > leaky[upper] + 0.1).all()
+    assert over_time.falls.unflatten(0, (bands, -1))[upper, 2, -1].min() > 2.0 * float(
+        over_time.falls.unflatten(0, (bands, -1))[:40, 2, -1].max()
+    )
+
+
+def test_nothing_is_told_over_time_where_nothing_asks(generator: BandSplitGenerator) -> None:
+    observed, states = generator.observed(music())
+    with pytest.raises(ValueError, match="nothing is told over time: wanted an equaliser, a gate of rooms or an env"):
+        generator.over_time(observed, states.falls)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("window", [1024, 4096])  # without cells, and with them
 def test_an_equaliser_acts_on_whole_bands_if_its_gate_is_open_and_only_as_extension(window: int) -> None:

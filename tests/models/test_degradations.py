@@ -21,7 +21,7 @@ from models.data.material import (
     noise_stretch,
     stretch,
 )
-from models.data.noise import a_weighted_power, clicks, coloured, hum, synthetic_noise
+from models.data.noise import RUMBLE_CORNER_HZ, a_weighted_power, clicks, coloured, hum, rumble, synthetic_noise
 from models.data.recipes import DEFAULT_RECIPE, Recipe
 from models.data.recordings import SAMPLE_RATE
 from models.data.rooms import (
@@ -154,6 +154,7 @@ def test_clean_is_left_clean() -> None:
     ("recipe", "part"),
     [
         ("noise synthetic 10", "noise"),
+        ("noise rumble 10", "noise"),
         ("noise recorded 10", "noise"),
         ("noise street 10", "noise"),
         ("white 0.001", "noise"),
@@ -244,6 +245,21 @@ def test_hum_lives_on_harmonics_of_the_mains() -> None:
     peak = np.fft.rfftfreq(2 * SECOND, 1 / SECOND)[int(power.argmax())]
     base = min((50.0, 60.0), key=lambda mains: abs(peak / mains - round(peak / mains)))
     assert abs(peak / base - round(peak / base)) < 0.02
+
+
+def test_rumble_lies_low_and_half_of_it_swells() -> None:
+    """Its level in tenths of a second moves by more than that of a steady noise does, in about half."""
+    swelling = 0
+    for seed in range(40):
+        noise = rumble(4 * SECOND, np.random.default_rng(seed))
+        assert noise.shape == (4 * SECOND,)
+        power = np.abs(np.fft.rfft(np.hanning(len(noise)) * noise)) ** 2
+        assert power[: _bins(2 * RUMBLE_CORNER_HZ[1], len(noise)).start].sum() > 0.9 * power.sum()
+        upper, octave_above = (power[_bins(hertz, len(noise))].mean() / power.max() for hertz in (3000.0, 6000.0))
+        assert octave_above < 0.2 * upper or upper < 1e-10  # or below what single precision holds
+        tenths_db = 10 * np.log10(np.square(noise).reshape(40, -1).mean(axis=1))
+        swelling += np.ptp(tenths_db) > 8.0
+    assert 12 <= swelling <= 28
 
 
 def test_synthetic_noise_is_finite_and_sounds() -> None:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import config_text, load_band_split, save_generator, write_tensors
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from models.generators.band_split import TOLD_OVER_TIME, BandSplitConfig, BandSplitGenerator
 from models.generators.earlier_layouts import from_first_layout
+from models.generators.falls import KINDS
 
 CONFIG = BandSplitConfig(channels=6, blocks=2, band_hidden=5, channel_hidden=4)
 FEATURES = 7
@@ -181,3 +182,29 @@ def test_a_file_of_the_fourth_layout_is_told_more_of_each_frame(most_units: int,
     assert len(loaded.encoder.weights) == {64: 5, 8: 2, 2: 1}[most_units]
     for name, wanted in made.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], wanted)
+
+
+@torch.no_grad()
+def test_an_equaliser_of_the_fifth_layout_follows_levels_alone(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    config = replace(CONFIG, colour_hidden=7)
+    made = BandSplitGenerator(config)
+    assert made.colouring is not None
+    bands = made.layout.bands
+    told, counted = torch.randn(bands * TOLD_OVER_TIME, 3), torch.full((1, 3), made.features.most_frames)
+    for parameter in made.colouring.parameters():
+        parameter.normal_()
+    made.colouring.gate_bias.fill_(30.0)  # open
+    levels = slice(bands * KINDS, bands * (KINDS + 1))
+    weights = dict(made.state_dict())
+    weights["colouring.widen"] = weights["colouring.widen"][:, levels].clone()
+    metadata = {"generator": "band_split", "config": config_text(config), "facts": "{}", "layout": "5"}
+    write_tensors(tmp_path / "fifth.safetensors", weights, metadata)
+    loaded, _ = load_band_split(tmp_path / "fifth.safetensors")
+    assert loaded.colouring is not None
+    alone = torch.zeros_like(told)
+    alone[levels] = told[levels]
+    found = loaded.colouring(told, counted)
+    assert found.abs().max() > 0.1
+    torch.testing.assert_close(found, made.colouring(alone, counted))
+    assert not torch.allclose(found, made.colouring(told, counted))

@@ -11,7 +11,8 @@ import torch
 
 from models.data.material import Material
 from models.data.steps.bandwidth import COVER_HERTZ
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator, copy_shifts
+from models.generators.band_split import TOLD_OVER_TIME, BandSplitConfig, BandSplitGenerator, copy_shifts
+from models.generators.falls import KINDS
 from models.generators.features import NEPERS_PER_DB
 from models.head_run import DONE_COLUMNS
 from models.learn_colour import ColourRun, CoveredMusic, collate_covers, main
@@ -62,10 +63,10 @@ def test_what_is_wanted_undoes_the_cover_band_by_band(generator: BandSplitGenera
     run = ColourRun(tmp_path, generator, 1e-3, 1.0)
     nepers = torch.from_numpy(np.interp(COVER_HERTZ, [0, 12000, 24000], [0.5, 0.5, -1.5])).float()
     wanted = run.wanted(nepers.unsqueeze(0))
-    assert wanted.shape == (48, 1)
-    torch.testing.assert_close(wanted[:40, 0], torch.full((40,), -0.5), atol=0.01, rtol=0)
+    assert wanted.shape == (1, 48)
+    torch.testing.assert_close(wanted[0, :40], torch.full((40,), -0.5), atol=0.01, rtol=0)
     centres = (torch.arange(8) + 0.5) / 8
-    torch.testing.assert_close(wanted[40:, 0], -0.5 + 2.0 * centres, atol=0.01, rtol=0)
+    torch.testing.assert_close(wanted[0, 40:], -0.5 + 2.0 * centres, atol=0.01, rtol=0)
     assert float(run.wanted(-10 * torch.ones(1, len(COVER_HERTZ))).max()) == pytest.approx(np.log(10))
 
 
@@ -89,18 +90,19 @@ def test_the_equaliser_learns_and_nothing_else_does(
 def test_bands_that_hold_nothing_say_nothing_of_a_cover(generator: BandSplitGenerator, tmp_path: Path) -> None:
     """As loud as they are against the loudest: 86 dB below it a low-pass or an encoder left a band empty."""
     run = ColourRun(tmp_path, generator, 1e-3, 1.0)
-    levels = torch.zeros(3, 48)
-    levels[:, 40:] = -86.0 * NEPERS_PER_DB
+    told = torch.randn(3, 48 * TOLD_OVER_TIME)
+    levels = told[:, 48 * KINDS : 48 * (KINDS + 1)]
+    levels[:], levels[:, 40:] = 0.0, -86.0 * NEPERS_PER_DB
     undoing, other = torch.zeros(3, 48), torch.zeros(3, 48)
     other[:, 40:] = 1.0
     covered = torch.tensor([1.0, 1.0, 0.0])
     run.hidden.eval()
     with torch.no_grad():
-        losses = [run.losses((levels, gains, covered)) for gains in (undoing, other)]
+        losses = [run.losses((told, gains, covered)) for gains in (undoing, other)]
     assert float(losses[0]["loss"]) == float(losses[1]["loss"])
     other[:, 39] = 1.0
     with torch.no_grad():
-        more = run.losses((levels, other, covered))
+        more = run.losses((told, other, covered))
     assert abs(float(more["gains_db"]) - float(losses[0]["gains_db"])) > 0.01
 
 

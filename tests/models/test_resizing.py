@@ -86,7 +86,7 @@ def test_fewer_blocks_are_the_first_ones_and_an_equaliser_begins_with_nothing(tr
     ours, theirs = made.blocks[0].state_dict(), trained.blocks[0].state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     observed, states = made.observed(torch.randn(1, 1, 2 * 48000))
-    found, *_ = made.by_long_term(observed, states.room)
+    found, *_ = made.by_long_term(observed, states.falls)
     assert not found["colour"].any()
     assert torch.equal(found["envelope"], torch.ones_like(found["envelope"]))
     again = resized(made, replace(made.config, window=2048, copy_shifts=at_window(2048).copy_shifts))

@@ -15,8 +15,9 @@ from models.data.dataset import DegradedMusic, collate
 from models.data.material import Material
 from models.data.recipes import Recipe
 from models.generators.band_split import LARGEST_MASK, BandSplitConfig, BandSplitGenerator, Gains, copy_shifts
+from models.generators.falls import KINDS
 from models.generators.features import NEPERS_PER_DB
-from models.generators.room_gate import EARLY_DOUBT_DB, KINDS, LARGEST_ADDED, STRONG_ROOM_DB, WEAK_ROOM_DB
+from models.generators.room_gate import EARLY_DOUBT_DB, LARGEST_ADDED, STRONG_ROOM_DB, WEAK_ROOM_DB
 from models.head_run import DONE_COLUMNS
 from models.learn_room import FRAMES_NOTED, RoomClips, RoomRun, main
 from models.restoring import inputs
@@ -84,7 +85,7 @@ def test_the_gate_learns_and_nothing_else_does(generator: BandSplitGenerator, tm
 def gate(generator: BandSplitGenerator, audio: Tensor) -> tuple[Tensor, Tensor]:
     """The gate [frames, clips] over the last second, and the room's share of each band then, [bands, frames, clips]."""
     observed, states = generator.observed(audio)
-    heads, opening, _ = generator.by_long_term(observed, states.room)
+    heads, opening, _ = generator.by_long_term(observed, states.falls)
     assert opening is not None
     last = slice(-RATE // CONFIG.hop, -1)
     return opening.reshape(-1, len(audio))[last], heads["room"].unflatten(1, (-1, len(audio)))[:, last]

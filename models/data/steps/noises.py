@@ -13,6 +13,7 @@ from models.data.noise import (
     WHITE_DB_PER_OCTAVE,
     a_weighted_power,
     coloured,
+    rumble,
     synthetic_noise,
 )
 from models.data.recordings import SAMPLE_RATE
@@ -20,6 +21,7 @@ from models.data.steps.step import DECIBELS, Quantity, StepKind, Word
 
 SYNTHETIC = "synthetic"
 RECORDED = "recorded"
+RUMBLE = "rumble"
 SYNTHETIC_SHARE = 0.5  # of "any"
 QUIETEST_POWER = 1e-10
 RUMBLE_HZ = 100.0  # phone microphones high-pass what they record
@@ -39,6 +41,8 @@ def noise(
     clip: DegradedClip, material: Material, random: np.random.Generator, kind: str, snr_db: float
 ) -> DegradedClip:
     """Noise of a kind at `snr_db` to what is heard of the music. `any` is half synthetic, or wholly without records."""
+    if kind == RUMBLE:
+        return clip.with_noise(scaled_noise(clip.music, rumble(len(clip.clean), random), snr_db))
     synthetic = kind == SYNTHETIC or (kind == ANY_NOISE and (not material.noise or random.random() < SYNTHETIC_SHARE))
     source = (
         synthetic_noise(len(clip.clean), random)
@@ -50,7 +54,7 @@ def noise(
 
 def check_noise(material: Material, kind: str, snr_db: object) -> None:
     """Raise ValueError where there is no recording of that kind."""
-    if kind in (ANY_NOISE, SYNTHETIC) or material.noises_named(ANY_NOISE if kind == RECORDED else kind):
+    if kind in (ANY_NOISE, SYNTHETIC, RUMBLE) or material.noises_named(ANY_NOISE if kind == RECORDED else kind):
         return
     had = (
         f"none of the {len(material.noise)} recordings of noise has it in its name"
@@ -88,7 +92,7 @@ def tpdf(clip: DegradedClip, material: Material, random: np.random.Generator, va
     return clip.with_noise(uniform.sum(axis=0).astype(np.float32))
 
 
-NOISE_KIND = Word("kind of noise: any, synthetic, recorded, or a part of a recording's name")
+NOISE_KIND = Word("kind of noise: any, synthetic, rumble, recorded, or a part of a recording's name")
 VARIANCE = Quantity("variance", 1e-12, 1.0, logarithmic=True)
 STEPS = (
     StepKind("noise", (NOISE_KIND, DECIBELS), noise, check_noise),
