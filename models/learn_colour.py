@@ -27,14 +27,14 @@ from models.data.degradations import Samples
 from models.data.material import Material
 from models.data.recipes import Recipe
 from models.data.steps.bandwidth import COVER_HERTZ, coloured_by, cover_gain_db
-from models.generators.band_split import FLOORS, LARGEST_COLOUR, BandSplitGenerator
+from models.generators.band_split import LARGEST_COLOUR, BandSplitGenerator
 from models.generators.falls import KINDS
-from models.generators.features import NEPERS_PER_DB, share_of
+from models.generators.features import FLOORS, NEPERS_PER_DB, share_of
 from models.head_run import MeasuringRun, run_head
 from models.run_arguments import Lessons
 
 BEFORE_THE_COVER = "room -4..12 @0.3, noise any 0..30 @0.5, noise rumble 0..30 @0.2"
-BEHIND_IT = "noise any 10..40 @0.3, lowpass 3000..16000 @0.2, bits 16 @0.5"
+BEHIND_IT = "noise any 10..40 @0.3, lowpass 3000..16000 @0.2, codec any 0..0.6 @0.08, bits 16 @0.5"
 COVERED_SHARE = 0.5
 SHELF_DB = (-24.0, -8.0)
 # To colour what was not covered is far worse than to leave what was: at 5, clean clips and rooms were taken for
@@ -108,7 +108,7 @@ class ColourRun(MeasuringRun):
         from when levels are settled."""
         observed, states = self.generator.observed(audio)
         over_time, _ = self.generator.over_time(observed, states.falls)
-        return self.settled(torch.cat(over_time), len(audio), SETTLED_SECONDS)
+        return self.settled(over_time.told, len(audio), SETTLED_SECONDS)
 
     @torch.no_grad()
     def wanted(self, nepers: Tensor) -> Tensor:
