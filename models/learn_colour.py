@@ -27,9 +27,9 @@ from models.data.degradations import Samples
 from models.data.material import Material
 from models.data.recipes import Recipe
 from models.data.steps.bandwidth import COVER_HERTZ, coloured_by, cover_gain_db
-from models.generators.band_split import LARGEST_COLOUR, BandSplitGenerator
+from models.generators.band_split import FLOORS, LARGEST_COLOUR, BandSplitGenerator
 from models.generators.falls import KINDS
-from models.generators.features import FLOORS, NEPERS_PER_DB, share_of
+from models.generators.features import NEPERS_PER_DB, share_of
 from models.head_run import MeasuringRun, run_head
 from models.run_arguments import Lessons
 
@@ -108,7 +108,7 @@ class ColourRun(MeasuringRun):
         from when levels are settled."""
         observed, states = self.generator.observed(audio)
         over_time, _ = self.generator.over_time(observed, states.falls)
-        return self.settled(over_time.told, len(audio), SETTLED_SECONDS)
+        return self.settled(torch.cat(over_time), len(audio), SETTLED_SECONDS)
 
     @torch.no_grad()
     def wanted(self, nepers: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Teach a streaming generator what rooms add: python -m models.learn_room --weights W --out runs/room --minutes 18
 
 It hears music, of which more than half was recorded in a room; in all of it there may be noise, a cover, missing highs.
-Of each clip it notes how the bands are over time, and how much louder the room made each band than the
+Of each clip it notes how sound falls and how loud the bands are, and how much louder the room made each band than the
 music itself. From all notes so far the gate of rooms learns the one from the other. All other weights of W stay as they
 are. The run begins anew at each call.
 
@@ -51,7 +51,7 @@ class RoomClips(NamedTuple):
 
 
 class Notes(NamedTuple):
-    """Of frames: what the gate is `told`, [notes, bands * TOLD_OVER_TIME], the gain of each band, `undoing` what the
+    """Of frames: what the gate is `told`, [notes, bands * TOLD_OF_BANDS], the gain of each band, `undoing` what the
     clip's room added, in nepers, and how much that counts, `weights` from 0 to 1: [notes, bands] each."""
 
     told: Tensor
@@ -95,11 +95,11 @@ class RoomRun(MeasuringRun):
 
     @torch.no_grad()
     def told(self, audio: Tensor) -> Tensor:
-        """What is told of the bands over time, [bands * TOLD_OVER_TIME, batch, frames], of audio [batch, 1, samples],
-        from when levels are settled."""
+        """Falls, rises and levels [bands * TOLD_OF_BANDS, batch, frames] of audio [batch, 1, samples], from when
+        levels are settled."""
         observed, states = self.generator.observed(audio)
         over_time, _ = self.generator.over_time(observed, states.falls)
-        return self.settled(over_time.told, len(audio), LONG_SECONDS)
+        return self.settled(over_time.of_rooms, len(audio), LONG_SECONDS)
 
     @torch.no_grad()
     def band_powers(self, audio: Tensor) -> Tensor:

@@ -29,11 +29,10 @@ from models.generators.axes import across, divided, each, joined, swapped
 from models.generators.bands import MOST_UNITS, BandLayout, BandMeans, layout_for
 from models.generators.declipping import WAITED_FOR, Declipping
 from models.generators.envelope import Envelope
-from models.generators.falls import TOLD_OVER_TIME, Falls
+from models.generators.falls import KINDS, Falls
 from models.generators.features import (
     EMPTY_DB,
     FEATURES_PER_BIN,
-    FLOORS,
     MAGNITUDE_FLOOR,
     MAGNITUDE_SCALE,
     Observations,
@@ -78,6 +77,8 @@ MASK_START_LOGIT = 0.0
 COPY_START_LOGIT = -3.0
 MASKS_PER_BIN = 2  # noise, reverberation
 LARGEST_EVENING = 2.0  # nepers by which a bin that is copied is raised or lowered
+FLOORS = 2  # leaky minima, above which each band's long-term level stands
+TOLD_OVER_TIME = KINDS + 1 + FLOORS  # of each band: falls and rises, its level, and how far it stands above its floors
 CONTROLS = 3  # denoise, dereverb, extend
 EXTEND = 2  # which of them
 COPY_HERTZ = (2000.0, 4000.0, 6000.0, 8000.0, 10000.0, 12000.0)
@@ -159,12 +160,17 @@ class BandSplitConfig:
 
 
 class OverTime(NamedTuple):
-    """What bands tell over seconds, in nepers: `told`, [bands * TOLD_OVER_TIME, frames], how each band falls and rises,
-    then all bands' long-term levels above the recording's, then how far these stand above all leaky minima, then above
-    all slow ones; and of that the `levels`, [bands, frames]."""
+    """What bands tell over seconds, in nepers: mean `falls` and rises [bands * KINDS, frames], long-term `levels` above
+    the recording's [bands, frames], and how far these stand above all leaky minima, then above all slow ones,
+    `above_floors` [FLOORS * bands, frames]. `of_rooms`: the falls and levels, for the gate of rooms."""
 
-    told: Tensor
+    falls: Tensor
     levels: Tensor
+    above_floors: Tensor
+
+    @property
+    def of_rooms(self) -> Tensor:
+        return torch.cat([self.falls, self.levels])
 
 
 class States(NamedTuple):
@@ -544,9 +550,8 @@ class BandSplitGenerator(nn.Module):
             raise ValueError("nothing is told over time: wanted an equaliser, a gate of rooms or an envelope")
         falls, state = self.falls(observed.heights, state, self.band_means)
         rows = torch.cat([observed.long_term, observed.above_floors]).flatten(0, 2)
-        of_bands = swapped(self.band_means(rows).unflatten(0, (1 + FLOORS, -1)), 1)  # [rows, bands, frames]
-        levels, _ = of_bands.split([1, FLOORS])
-        return OverTime(torch.cat([falls, of_bands.flatten(0, 1)]), levels.flatten(0, 1)), state
+        levels, above_floors = self.band_means(rows).unflatten(0, (1 + FLOORS, -1)).split([1, FLOORS])
+        return OverTime(falls, *(swapped(part, 1).flatten(0, 1) for part in (levels, above_floors))), state
 
     def by_long_term(
         self, observed: Observations, state: list[Tensor], in_room: Tensor | None = None
@@ -561,11 +566,11 @@ class BandSplitGenerator(nn.Module):
         over_time, state = self.over_time(observed, state)
         counted = observed.counted.reshape(1, -1)
         if self.colouring is not None:
-            heads["colour"] = self.colouring(over_time.told, counted)
+            heads["colour"] = self.colouring(torch.cat(over_time), counted)
         if self.envelope is not None:
             heads["envelope"] = self.envelope(over_time.levels)
         if self.room_gate is not None and in_room is None:
-            in_room, heads["room"] = self.room_gate(over_time.told, counted)
+            in_room, heads["room"] = self.room_gate(over_time.of_rooms, counted)
         return heads, in_room, state
 
     def change(self, gains: Gains, spectrum: Tensor, controls: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ In the fourth the mixing over time was told a share of the frame before as well,
 frame itself now, as both are mostly alike; and the encoder's weights lay by groups of bands of one width, not by how
 many sets of weights a band has.
 
-In the fifth the equaliser was told levels alone, the gate of rooms falls and levels.
+In the fifth the equaliser was told levels alone.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from models.generators.band_split import FLOORS
 from models.generators.bands import BandLayout, stacked
-from models.generators.falls import KINDS, TOLD_OVER_TIME
+from models.generators.falls import KINDS
 
 ROOM_GATE = "room_gate."
 EQUALISER = "colouring.widen"
@@ -121,12 +121,12 @@ def from_fourth_layout(weights: Mapping[str, Tensor], layout: BandLayout) -> dic
 
 
 def from_fifth_layout(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a BandSplitGenerator in the fifth layout, in today's: what its equaliser and its gate of rooms
-    are told more says nothing until they are taught (models.learn_colour, models.learn_room)."""
+    """The weights of a BandSplitGenerator in the fifth layout, in today's: what its equaliser is told beside levels
+    says nothing until it is taught (models.learn_colour)."""
     made = dict(weights)
-    for name, before in ((EQUALISER, KINDS), (f"{ROOM_GATE}widen", 0)):
-        if name in made:
-            bands = len(made[name.replace("widen", "narrow")])
-            behind = TOLD_OVER_TIME * bands - before * bands - made[name].shape[1]
-            made[name] = functional.pad(made[name], (before * bands, behind))
+    if EQUALISER in made:
+        of_levels = made[EQUALISER]
+        hidden, bands = of_levels.shape
+        falls, floors = (of_levels.new_zeros(hidden, bands * count) for count in (KINDS, FLOORS))
+        made[EQUALISER] = torch.cat([falls, of_levels, floors], dim=1)
     return made

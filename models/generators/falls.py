@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from models.generators.axes import swapped
 from models.generators.bands import BandLayout, BandMeans
-from models.generators.features import FLOORS
 from models.generators.recurrence import gated_recurrence, latest
 
 MEAN_SECONDS = 6.0
@@ -24,7 +23,6 @@ FALLS_ABOVE = (0.0, 0.7, 1.5)
 RISES_ABOVE = (1.0,)
 KINDS = len(FALLS_ABOVE) + len(RISES_ABOVE)
 WEIGHTS = 2  # of falls, and of rises, whatever they are above
-TOLD_OVER_TIME = KINDS + 1 + FLOORS  # of each band: beside these its level, and how far that stands above its floors
 LEAST_WEIGHT = 0.02  # nepers: of what hardly stood above its mean there is no fall to speak of
 
 

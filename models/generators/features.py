@@ -27,7 +27,6 @@ SHORT_SECONDS = 0.1  # smoothing before the minimum is taken: single bins of noi
 LONG_SECONDS = 1.5
 MINIMUM_RISE_DB_PER_SECOND = 6.0
 SLOW_MINIMUM_RISE_DB_PER_SECOND = 1.5  # a note held for seconds does not become its own floor
-FLOORS = 2  # the leaky and the slow minimum
 NEIGHBOURHOOD_BINS = 17
 # A band that was cut off ends in a cliff, music that is dull by nature slopes down to its end: of 130 recordings of
 # training music none bends by more than the first as it came, where it ends; low-passed at 4 to 11 kHz 123 to 128 do,

@@ -1,12 +1,11 @@
 """What a strong room adds to each band, and whether there is one: in a room nothing falls silent faster than the room
 does.
 
-A small network, told how the bands fall and rise (models/generators/falls.py), how loud they are over time and how far
-above their floors, which a room lifts, estimates what the room added to each band. Where that is little, it is left
-alone: what is taken there would be music as often. Where it is much, as in a hall, the generator takes reverberation
-frame by frame, and of what that leaves in each band the share that the room added over time, for it has coloured the
-long-term spectrum. It learns apart (models.learn_room): of a loss of the whole it would learn that there are no rooms,
-as music has its own decays.
+A small network, told how the bands fall and rise (models/generators/falls.py) and how loud they are over time,
+estimates what the room added to each band. Where that is little, it is left alone: what is taken there would be music
+as often. Where it is much, as in a hall, the generator takes reverberation frame by frame, and of what that leaves in
+each band the share that the room added over time, for it has coloured the long-term spectrum. It learns apart
+(models.learn_room): of a loss of the whole it would learn that there are no rooms, as music has its own decays.
 """
 
 from __future__ import annotations
@@ -16,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.generators.bands import BandLayout
-from models.generators.falls import TOLD_OVER_TIME
+from models.generators.falls import KINDS
 from models.generators.features import NEPERS_PER_DB, share_of
 
+TOLD_OF_BANDS = KINDS + 1  # and their levels
 # How strong a room is, what it adds to bands in this lower share of the spectrum says, 6 of 24 kHz: every microphone
 # hears those.
 HEARD_SHARE = 0.25
@@ -41,7 +41,7 @@ class RoomGate(nn.Module):
         self.bands = layout.bands
         self.most_frames = most_frames
         self.doubt = EARLY_DOUBT_DB * NEPERS_PER_DB / frames_per_second
-        self.widen = nn.Parameter(torch.zeros(hidden, layout.bands * TOLD_OVER_TIME))
+        self.widen = nn.Parameter(torch.zeros(hidden, layout.bands * TOLD_OF_BANDS))
         self.widen_bias = nn.Parameter(torch.zeros(hidden, 1))
         self.narrow = nn.Parameter(torch.zeros(layout.bands, hidden))
         self.narrow_bias = nn.Parameter(torch.zeros(layout.bands, 1))  # at the start there is no room
@@ -52,7 +52,7 @@ class RoomGate(nn.Module):
 
     def estimate(self, told: Tensor) -> Tensor:
         """Gains that undo what a room added to each band over time, in nepers [bands, frames], at most 0, by falls and
-        levels that are `told`, [bands * TOLD_OVER_TIME, frames]."""
+        levels that are `told`, [bands * TOLD_OF_BANDS, frames]."""
         hidden = functional.silu(self.widen @ told + self.widen_bias)
         return (self.narrow @ hidden + self.narrow_bias).clamp(-LARGEST_ADDED, 0.0)
 

@@ -31,7 +31,6 @@ from models.generators.band_split import (
 )
 from models.generators.bands import BandGroup, BandLayout, layout_for
 from models.generators.envelope import LARGEST_CUT
-from models.generators.falls import KINDS
 from models.generators.features import (
     EMPTY_DB,
     FEATURES_PER_BIN,
@@ -448,16 +447,15 @@ def test_bands_that_never_rest_stand_on_their_floors(telling: BandSplitGenerator
     start = telling.parted(telling.initial_states(1))
     observed, _ = telling.features(magnitudes.log().reshape(1, hops, 1, bins), start.features)
     over_time, _ = telling.over_time(observed, start.falls)
-    falls, levels, leaky, slow = over_time.told.split([bands * KINDS, bands, bands, bands])
-    assert torch.equal(levels, over_time.levels)
-    leaky, slow = (above[:, hops // 2 :].mean(dim=1) for above in (leaky, slow))
+    leaky, slow = over_time.above_floors[:, hops // 2 :].mean(dim=1).split(bands)
     upper = slice(bands - 6, bands)
     assert leaky[:40].abs().max() < 1.0
     assert slow[:40].abs().max() < 1.0
     assert leaky[upper].min() > 1.0
     assert (slow[upper] > leaky[upper] + 0.1).all()
-    steep = falls.unflatten(0, (bands, -1))[:, 2, -1]
-    assert steep[upper].min() > 2.0 * steep[:40].max()
+    assert over_time.falls.unflatten(0, (bands, -1))[upper, 2, -1].min() > 2.0 * float(
+        over_time.falls.unflatten(0, (bands, -1))[:40, 2, -1].max()
+    )
 
 
 def test_nothing_is_told_over_time_where_nothing_asks(generator: BandSplitGenerator) -> None:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import config_text, load_band_split, save_generator, write_tensors
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator
+from models.generators.band_split import TOLD_OVER_TIME, BandSplitConfig, BandSplitGenerator
 from models.generators.earlier_layouts import from_first_layout
-from models.generators.falls import KINDS, TOLD_OVER_TIME
+from models.generators.falls import KINDS
 
 CONFIG = BandSplitConfig(channels=6, blocks=2, band_hidden=5, channel_hidden=4)
 FEATURES = 7

@@ -11,8 +11,8 @@ import torch
 
 from models.data.material import Material
 from models.data.steps.bandwidth import COVER_HERTZ
-from models.generators.band_split import BandSplitConfig, BandSplitGenerator, copy_shifts
-from models.generators.falls import KINDS, TOLD_OVER_TIME
+from models.generators.band_split import TOLD_OVER_TIME, BandSplitConfig, BandSplitGenerator, copy_shifts
+from models.generators.falls import KINDS
 from models.generators.features import NEPERS_PER_DB
 from models.head_run import DONE_COLUMNS
 from models.learn_colour import ColourRun, CoveredMusic, collate_covers, main
