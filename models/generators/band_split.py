@@ -29,7 +29,7 @@ from models.generators.axes import across, divided, each, joined, swapped
 from models.generators.bands import MOST_UNITS, BandLayout, BandMeans, layout_for
 from models.generators.declipping import WAITED_FOR, Declipping
 from models.generators.envelope import Envelope
-from models.generators.falls import KINDS, Falls
+from models.generators.falls import KINDS, WEIGHTS, Falls
 from models.generators.features import (
     EMPTY_DB,
     FEATURES_PER_BIN,
@@ -548,10 +548,14 @@ class BandSplitGenerator(nn.Module):
         asks for it."""
         if self.falls is None:
             raise ValueError("nothing is told over time: wanted an equaliser, a gate of rooms or an envelope")
-        falls, state = self.falls(observed.heights, state, self.band_means)
-        rows = torch.cat([observed.long_term, observed.above_floors]).flatten(0, 2)
-        levels, above_floors = self.band_means(rows).unflatten(0, (1 + FLOORS, -1)).split([1, FLOORS])
-        return OverTime(falls, *(swapped(part, 1).flatten(0, 1) for part in (levels, above_floors))), state
+        before, means = state
+        rows = [*self.falls.rows(observed.heights, before), observed.long_term, observed.above_floors]
+        # One product for all of them, as each would cost as much
+        of_bands = self.band_means(torch.cat(rows).flatten(0, 2)).unflatten(0, (KINDS + WEIGHTS + 1 + FLOORS, -1))
+        of_falls, levels, above_floors = of_bands.split([KINDS + WEIGHTS, 1, FLOORS])
+        falls, means = self.falls(of_falls, means)
+        others = (swapped(part, 1).flatten(0, 1) for part in (levels, above_floors))
+        return OverTime(falls, *others), [observed.heights[:, -1:], means]
 
     def by_long_term(
         self, observed: Observations, state: list[Tensor], in_room: Tensor | None = None

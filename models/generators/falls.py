@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from models.generators.axes import swapped
-from models.generators.bands import BandLayout, BandMeans
+from models.generators.bands import BandLayout
 from models.generators.recurrence import gated_recurrence, latest
 
 MEAN_SECONDS = 6.0
@@ -53,9 +53,9 @@ class Falls(nn.Module):
         return [(1, 1, batch, self.bins), (self.bands * batch, KINDS + WEIGHTS)]
 
     @torch.no_grad()
-    def forward(self, heights: Tensor, state: list[Tensor], band_means: BandMeans) -> tuple[Tensor, list[Tensor]]:
-        """Mean falls and rises [bands * KINDS, frames] by heights [1, time, batch, bins], and the next state."""
-        before, means = state
+    def rows(self, heights: Tensor, before: Tensor) -> list[Tensor]:
+        """Of bins, what bands are told the means of, [KINDS + WEIGHTS, time, batch, bins] in parts: weighed changes,
+        then weights. By heights [1, time, batch, bins] and those one frame `before`."""
         earlier = before if heights.shape[1] == 1 else torch.cat([before, heights[:, :-1]], dim=1)
         # What falls from a height to a lower one, or rises to it.
         high = torch.cat([earlier] * len(FALLS_ABOVE) + [heights] * len(RISES_ABOVE))
@@ -63,11 +63,14 @@ class Falls(nn.Module):
         changes = torch.relu(high - low - self.thresholds)
         weights = torch.relu(high)
         # All kinds of falls weigh the same, and of rises: the last of the former, the first of the latter.
-        once = weights[len(FALLS_ABOVE) - 1 : len(FALLS_ABOVE) + 1]
-        both = torch.cat([changes * weights, once])
-        of_kinds = band_means(both.flatten(0, 2)).unflatten(0, (KINDS + WEIGHTS, -1))  # [kinds, frames, bands]
-        sums = of_kinds.permute(2, 1, 0).flatten(0, 1)
+        return [changes * weights, weights[len(FALLS_ABOVE) - 1 : len(FALLS_ABOVE) + 1]]
+
+    @torch.no_grad()
+    def forward(self, of_bands: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean falls and rises [bands * KINDS, frames] by the bands' means of `rows`, [KINDS + WEIGHTS, frames, bands],
+        and the next `means` over time."""
+        sums = of_bands.permute(2, 1, 0).flatten(0, 1)
         found = gated_recurrence(self.rate.expand_as(sums), sums, means, self.bands)
         ratios = (found @ self.changed) / (found @ self.weighed + LEAST_WEIGHT)
-        last = latest(found, means, self.bands)
-        return swapped(ratios.unflatten(0, (self.bands, -1)), 1).flatten(0, 1), [heights[:, -1:], last]
+        told = swapped(ratios.unflatten(0, (self.bands, -1)), 1).flatten(0, 1)
+        return told, latest(found, means, self.bands)

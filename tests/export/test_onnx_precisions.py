@@ -88,7 +88,7 @@ class TestFp16:
         assert {types[name] for name in packing.input} == {TensorProto.FLOAT}
         recurrence = [node for node in half.graph.node if scope_of(node) == "generator.blocks.0.time"]
         assert {types[name] for node in recurrence for name in node.output} == {TensorProto.FLOAT}
-        of_statistics = ("generator.declipping", "generator.band_means", "generator.room_gate")
+        of_statistics = ("generator.declipping", "generator.band_means", "generator.falls", "generator.room_gate")
         products = [
             node
             for node in half.graph.node

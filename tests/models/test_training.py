@@ -180,7 +180,7 @@ def test_a_run_of_weights_in_the_first_layout_is_not_gone_on_with(tmp_path: Path
     tensors, metadata = read_tensors(path)
     del metadata["layout"]
     write_tensors(path, tensors, metadata)
-    with pytest.raises(ValueError, match=r"weights in layout 1, wanted 5: .* with --initial-weights .*generator\.safe"):
+    with pytest.raises(ValueError, match=r"weights in layout 1, wanted 6: .* with --initial-weights .*generator\.safe"):
         trainer.resume()
 
 
