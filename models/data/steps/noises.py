@@ -24,13 +24,13 @@ RECORDED = "recorded"
 RUMBLE = "rumble"
 SYNTHETIC_SHARE = 0.5  # of "any"
 QUIETEST_POWER = 1e-10
-RUMBLE_HZ = 100.0  # phone microphones high-pass what they record
-RUMBLE_FILTER_ORDER = 4
+HIGHPASS_HZ = 100.0  # phone microphones high-pass what they record
+HIGHPASS_ORDER = 4
 
 
 def scaled_noise(music: Samples, noise: Samples, snr_db: float) -> Samples:
     """`noise`, high-passed as a phone does, at an A-weighted signal-to-noise ratio to `music`; [samples] each."""
-    sections = butter(RUMBLE_FILTER_ORDER, RUMBLE_HZ, "highpass", fs=SAMPLE_RATE, output="sos")
+    sections = butter(HIGHPASS_ORDER, HIGHPASS_HZ, "highpass", fs=SAMPLE_RATE, output="sos")
     noise = sosfilt(sections, noise).astype(np.float32)
     wanted = max(a_weighted_power(music), QUIETEST_POWER) * 10 ** (-snr_db / 10)
     scaled: Samples = noise * np.float32(np.sqrt(wanted / max(a_weighted_power(noise), QUIETEST_POWER)))
