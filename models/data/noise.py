@@ -27,14 +27,18 @@ SWELLS_PER_SECOND = (0.5, 6.0)
 SWELL_DB = 12.0
 
 
+def _shaped(white: NDArray[np.float32], shape: NDArray[np.floating]) -> NDArray[np.float32]:
+    """White noise with a spectrum of that shape, [samples // 2 + 1], at the power that it has: [samples]."""
+    spectrum = fft.rfft(white) * (shape / np.sqrt(np.mean(shape**2)))
+    noise: NDArray[np.float32] = fft.irfft(spectrum, len(white)).astype(np.float32)
+    return noise
+
+
 def coloured(samples: int, db_per_octave: float, random: np.random.Generator) -> NDArray[np.float32]:
     """Gaussian noise of about unit power whose spectrum falls by a constant slope above 50 Hz, [samples]."""
-    spectrum = fft.rfft(random.standard_normal(samples, dtype=np.float32))
     hertz = np.maximum(fft.rfftfreq(samples, 1 / SAMPLE_RATE), LOWEST_SHAPED_HZ).astype(np.float32)
     shape = (hertz / 1000.0) ** np.float32(db_per_octave / (20 * np.log10(2)))
-    shape /= np.sqrt(np.mean(shape**2))
-    noise: NDArray[np.float32] = fft.irfft(spectrum * shape, samples).astype(np.float32)
-    return noise
+    return _shaped(random.standard_normal(samples, dtype=np.float32), shape)
 
 
 def swelling(samples: int, knots: int, random: np.random.Generator) -> NDArray[np.float32]:
@@ -46,12 +50,12 @@ def swelling(samples: int, knots: int, random: np.random.Generator) -> NDArray[n
 def rumble(samples: int, random: np.random.Generator) -> NDArray[np.float32]:
     """Noise that lies low and falls steadily above a corner, as of traffic, crowds and machines; half of it swells,
     [samples]."""
-    spectrum = fft.rfft(random.standard_normal(samples, dtype=np.float32))
+    white = random.standard_normal(samples, dtype=np.float32)
     hertz = np.maximum(fft.rfftfreq(samples, 1 / SAMPLE_RATE), 1.0)
     lowest, corner = (np.exp(random.uniform(*np.log(limits))) for limits in (RUMBLE_LOWEST_HZ, RUMBLE_CORNER_HZ))
     order = random.uniform(*RUMBLE_DB_PER_OCTAVE) / -BROWN_DB_PER_OCTAVE
     power = 1.0 / ((1.0 + (hertz / corner) ** (2 * order)) * (1.0 + (lowest / hertz) ** (2 * RUMBLE_RISE_ORDER)))
-    noise: NDArray[np.float32] = fft.irfft(spectrum * np.sqrt(power / np.mean(power)), samples).astype(np.float32)
+    noise = _shaped(white, np.sqrt(power))
     if random.random() < SWELLING_SHARE:
         noise *= swelling(samples, 2 + int(random.uniform(*SWELLS_PER_SECOND) * samples / SAMPLE_RATE), random)
     return noise

@@ -84,7 +84,7 @@ def test_a_recipe_reads_as_it_is_written(text: str) -> None:
         ("lowpass 8000 9000", r"has 2 arguments; wanted 1"),
         (
             "noise 12",
-            r"has 1 arguments; wanted 2: 'noise <kind of noise: any, synthetic, rumble, .*> <decibels>'",
+            r"has 1 arguments; wanted 2: 'noise <kind of noise: any, synthetic, rumble, recorded, .*> <decibels>'",
         ),
         ("lowpass 8kHz", r"has '8kHz' as frequency in hertz; wanted a number from 20 to 23000, or a range LOW..HIGH"),
         ("lowpass 8000..", r"has '8000..' as frequency"),

@@ -22,6 +22,8 @@ from models.data.steps.step import DECIBELS, Quantity, StepKind, Word
 SYNTHETIC = "synthetic"
 RECORDED = "recorded"
 RUMBLE = "rumble"
+MADE = {SYNTHETIC: synthetic_noise, RUMBLE: rumble}
+"""Kinds of noise that need no recording."""
 SYNTHETIC_SHARE = 0.5  # of "any"
 QUIETEST_POWER = 1e-10
 HIGHPASS_HZ = 100.0  # phone microphones high-pass what they record
@@ -41,12 +43,11 @@ def noise(
     clip: DegradedClip, material: Material, random: np.random.Generator, kind: str, snr_db: float
 ) -> DegradedClip:
     """Noise of a kind at `snr_db` to what is heard of the music. `any` is half synthetic, or wholly without records."""
-    if kind == RUMBLE:
-        return clip.with_noise(scaled_noise(clip.music, rumble(len(clip.clean), random), snr_db))
-    synthetic = kind == SYNTHETIC or (kind == ANY_NOISE and (not material.noise or random.random() < SYNTHETIC_SHARE))
+    if kind == ANY_NOISE and (not material.noise or random.random() < SYNTHETIC_SHARE):
+        kind = SYNTHETIC
     source = (
-        synthetic_noise(len(clip.clean), random)
-        if synthetic
+        MADE[kind](len(clip.clean), random)
+        if kind in MADE
         else material.recorded_noise(ANY_NOISE if kind == RECORDED else kind, len(clip.clean), random)
     )
     return clip.with_noise(scaled_noise(clip.music, source, snr_db))
@@ -54,7 +55,7 @@ def noise(
 
 def check_noise(material: Material, kind: str, snr_db: object) -> None:
     """Raise ValueError where there is no recording of that kind."""
-    if kind in (ANY_NOISE, SYNTHETIC, RUMBLE) or material.noises_named(ANY_NOISE if kind == RECORDED else kind):
+    if kind in (ANY_NOISE, *MADE) or material.noises_named(ANY_NOISE if kind == RECORDED else kind):
         return
     had = (
         f"none of the {len(material.noise)} recordings of noise has it in its name"
