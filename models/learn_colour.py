@@ -106,9 +106,7 @@ class ColourRun(MeasuringRun):
     def told(self, audio: Tensor) -> Tensor:
         """What is told of the bands over time, [bands * TOLD_OVER_TIME, batch, frames], of audio [batch, 1, samples],
         from when levels are settled."""
-        observed, states = self.generator.observed(audio)
-        over_time, _ = self.generator.over_time(observed, states.falls)
-        return self.settled(torch.cat(over_time), len(audio), SETTLED_SECONDS)
+        return self.settled(torch.cat(self.generator.told_by(audio)), len(audio), SETTLED_SECONDS)
 
     @torch.no_grad()
     def wanted(self, nepers: Tensor) -> Tensor:

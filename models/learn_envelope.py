@@ -84,9 +84,7 @@ class EnvelopeRun(NotingRun):
         """What the generator without an envelope makes of a batch under controls 1, 1, 1."""
         self.count(batch.degraded, self.generator.config.sample_rate)
         bare, clips = self.bare, len(batch.degraded)
-        observed, states = bare.observed(batch.degraded)
-        over_time, _ = bare.over_time(observed, states.falls)
-        levels = over_time.levels
+        levels = bare.told_by(batch.degraded).levels
         loudness = batch.degraded.square().mean(dim=(1, 2)).sqrt().clamp_min(MAGNITUDE_FLOOR)
         enhanced = bare(batch.degraded, torch.ones_like(batch.controls))
         found, wanted = (

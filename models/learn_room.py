@@ -97,9 +97,7 @@ class RoomRun(MeasuringRun):
     def told(self, audio: Tensor) -> Tensor:
         """Falls, rises and levels [bands * TOLD_OF_BANDS, batch, frames] of audio [batch, 1, samples], from when
         levels are settled."""
-        observed, states = self.generator.observed(audio)
-        over_time, _ = self.generator.over_time(observed, states.falls)
-        return self.settled(over_time.of_rooms, len(audio), LONG_SECONDS)
+        return self.settled(self.generator.told_by(audio).of_rooms, len(audio), LONG_SECONDS)
 
     @torch.no_grad()
     def band_powers(self, audio: Tensor) -> Tensor:

@@ -609,6 +609,12 @@ class BandSplitGenerator(nn.Module):
         observed, _ = self.features(self.logs(self.analysed(audio), batch), states.features)
         return observed, states
 
+    def told_by(self, audio: Tensor) -> OverTime:
+        """What bands tell over time of whole clips, as `observed` takes them. Raises ValueError as `over_time`."""
+        observed, states = self.observed(audio)
+        told, _ = self.over_time(observed, states.falls)
+        return told
+
     def logs(self, spectrum: Tensor, batch: int) -> Tensor:
         """Logarithms of the magnitudes, in the mean over channels, of a scaled spectrum [2, channels, frames, bins]:
         [1, time, batch, bins]."""
