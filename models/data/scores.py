@@ -18,11 +18,10 @@ from pathlib import Path
 
 import mido
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from models.data.recordings import SAMPLE_RATE, SOURCES, write_sources
+from models.data.rendered import Rendering, add_rendering_arguments, at_peak, check_rendering, write_renderings
 from models.data.sound_font import played
 
 TICKS_PER_BEAT = 480
@@ -53,8 +52,6 @@ VOLUMES = (60, 120)
 VOLUME, MODULATION = 7, 1  # MIDI controllers
 LARGEST_MODULATION = 60
 MODULATED_SHARE = 0.5
-PEAK = 0.5
-SILENT = 1e-4
 
 Note = tuple[float, float, int, int]
 """Begin and end in beats, MIDI pitch, velocity."""
@@ -144,11 +141,7 @@ def piece(score: mido.MidiFile, sound_font: Path) -> NDArray[np.float64]:
     `played` does."""
     written = io.BytesIO()
     score.save(file=written)
-    samples = played(written.getvalue(), sound_font)
-    peak = float(np.max(np.abs(samples), initial=0.0))
-    if peak < SILENT:
-        raise ValueError(f"{sound_font} gave silence (a peak of {peak:g}), wanted music")
-    return samples * (PEAK / peak)
+    return at_peak(played(written.getvalue(), sound_font), str(sound_font))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -156,43 +149,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m models.data.scores", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sound-font", type=Path, required=True, metavar="SF2")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="must not hold a SOURCES.csv yet")
-    parser.add_argument("--pieces", type=int, default=150)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of a piece, about (default: %(default)g)")
+    add_rendering_arguments(parser, 150)
     parser.add_argument("--spdx", default="MIT", help="the sound font's licence (default: FluidR3's, %(default)s)")
     parser.add_argument("--attribution", default="FluidR3 GM, Frank Wen", help="of the sound font (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
-    table = given.out / SOURCES
-    if given.pieces < 1 or given.seconds <= 0:
-        parser.error(f"got {given.pieces} pieces of {given.seconds:g} s, wanted at least one of more than 0 s")
-    if table.exists():
-        parser.error(f"{table} is there already: pass a new folder, then join the two")
-    rows = []
+    check_rendering(parser, given)
+    pieces = (
+        Rendering(
+            f"score_{given.seed}_{index:04d}",
+            piece(random_score(given.seconds, np.random.default_rng([given.seed, index])), given.sound_font),
+            given.sound_font.name,
+            given.spdx,
+            given.attribution,
+        )
+        for index in tqdm(range(given.pieces), unit="piece")
+    )
     try:
-        for index in tqdm(range(given.pieces), unit="piece"):
-            name = f"music/train/score_{given.seed}_{index:04d}.flac"
-            samples = piece(random_score(given.seconds, np.random.default_rng([given.seed, index])), given.sound_font)
-            (given.out / name).parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(given.out / name, samples, SAMPLE_RATE, subtype="PCM_16")
-            rows.append(
-                {
-                    "file": name,
-                    "seconds": f"{len(samples) / SAMPLE_RATE:.2f}",
-                    "sample_rate": SAMPLE_RATE,
-                    "channels": 1,
-                    "source_repo": "models.data.scores",
-                    "path_in_repo": given.sound_font.name,
-                    "licence": given.spdx,
-                    "spdx": given.spdx,
-                    "attribution": given.attribution,
-                    "encoder_cutoff_hz": 0,
-                    "note": "RENDERED",
-                }
-            )
+        write_renderings(given.out, "models.data.scores", pieces)
     except ValueError as error:
         parser.error(str(error))
-    write_sources(given.out, rows)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import pytest
 import soundfile
 
 from models.data.recordings import find_recordings
-from models.data.scores import PEAK, PROGRAMS, SCALES, main, piece, random_score
+from models.data.rendered import PEAK
+from models.data.scores import PROGRAMS, SCALES, main, piece, random_score
 
 PLAYER = """#!{python}
 import sys, numpy, soundfile
