@@ -36,17 +36,16 @@ def mean_equaliser(generators: Sequence[BandSplitGenerator], opening: float) -> 
             raise ValueError(f"generator {number} is of {generator.config}, wanted one like the first, of {first}")
         equalisers.append(generator.colouring)
     made = BandSplitGenerator(replace(first, colour_hidden=sum(len(one.widen) for one in equalisers)))
-    weights = {name: value for name, value in generators[0].state_dict().items() if not name.startswith("colouring.")}
-    made.load_state_dict(weights, strict=False)
-    mean = made.colouring
-    assert mean is not None
-    mean.widen.copy_(torch.cat([one.widen for one in equalisers]))
-    mean.widen_bias.copy_(torch.cat([one.widen_bias for one in equalisers]))
     count = len(equalisers)
-    mean.narrow.copy_(torch.cat([one.narrow for one in equalisers], dim=1) / count)
-    mean.gate.copy_(torch.cat([one.gate for one in equalisers], dim=1) / count)
-    mean.narrow_bias.copy_(torch.stack([one.narrow_bias for one in equalisers]).mean(dim=0))
-    mean.gate_bias.copy_(torch.stack([one.gate_bias for one in equalisers]).mean(dim=0) + opening)
+    mean = {
+        "widen": torch.cat([one.widen for one in equalisers]),
+        "widen_bias": torch.cat([one.widen_bias for one in equalisers]),
+        "narrow": torch.cat([one.narrow for one in equalisers], dim=1) / count,
+        "gate": torch.cat([one.gate for one in equalisers], dim=1) / count,
+        "narrow_bias": torch.stack([one.narrow_bias for one in equalisers]).mean(dim=0),
+        "gate_bias": torch.stack([one.gate_bias for one in equalisers]).mean(dim=0) + opening,
+    }
+    made.load_state_dict(generators[0].state_dict() | {f"colouring.{name}": value for name, value in mean.items()})
     return made.eval()
 
 

@@ -37,7 +37,10 @@ LARGEST_SWING = 0.33  # of a step, by which every other one is late
 LATE_SECONDS = 0.004  # standard deviation of a player's timing
 PULSE_STEPS = (1, 2, 2, 4)
 KICK_ODDS, GHOST_ODDS, FILL_ODDS, CRASH_ODDS = 0.22, 0.08, 0.6, 0.5
-NO_PULSE_SHARE = 0.2
+NO_PULSE_SHARE, HALF_TIME_SHARE, SWING_SHARE = 0.2, 0.25, 0.5
+BACK_BEATS, HALF_TIME_BEATS = (4, 12), (8,)  # steps of a bar
+FILL_FROM = 12  # step of a phrase's last bar
+RINGING_SECONDS = 1.0  # after the last bar
 LOUD, SOFT, GHOST = (0.75, 1.0), (0.4, 0.7), (0.15, 0.35)  # velocities, from 0 to 1
 LICENCES = {
     "Audiophob": ("CC0-1.0", "soundcloud.com/audiophobdubstep"),
@@ -120,13 +123,14 @@ def random_beat(
     by_role = {role: [one for one in kit if one.role == role] for role in ROLES}
 
     def chosen(role: str) -> Instrument:
-        return (by_role[role] or list(kit))[int(random.integers(len(by_role[role]) or len(kit)))]
+        candidates = by_role[role] or kit
+        return candidates[int(random.integers(len(candidates)))]
 
     kick, snare, crash = chosen("kick"), chosen("snare"), chosen("cymbal")
     pulse, every = chosen(str(random.choice(["hat", "hat", "cymbal"]))), int(random.choice(PULSE_STEPS))
     toms = [chosen("tom") for _ in range(3)]
     has_pulse = random.random() >= NO_PULSE_SHARE
-    back_beats = {8} if random.random() < 0.25 else {4, 12}
+    back_beats = HALF_TIME_BEATS if random.random() < HALF_TIME_SHARE else BACK_BEATS
     kicks = {0, *(step for step in range(0, STEPS_PER_BAR, 2) if random.random() < KICK_ODDS)}
     strokes: list[tuple[int, Instrument, float]] = []
 
@@ -136,7 +140,7 @@ def random_beat(
     for bar in range(bars):
         begin = bar * STEPS_PER_BAR
         last_of_phrase = bar % BARS_PER_PHRASE == BARS_PER_PHRASE - 1
-        fill_from = 12 if last_of_phrase and random.random() < FILL_ODDS else STEPS_PER_BAR
+        fill_from = FILL_FROM if last_of_phrase and random.random() < FILL_ODDS else STEPS_PER_BAR
         if bar % BARS_PER_PHRASE == 0 and random.random() < CRASH_ODDS:
             strike(begin, crash, LOUD)
         for step in range(STEPS_PER_BAR):
@@ -158,9 +162,9 @@ def played(kit: Sequence[Instrument], seconds: float, random: np.random.Generato
     """A random beat of about so many seconds, its peak as `at_peak` sets it: [samples] at 48 kHz. Raises ValueError
     where nothing is heard."""
     step_seconds = 60.0 / random.uniform(*TEMPO_BEATS_PER_MINUTE) / STEPS_PER_BEAT
-    swing = random.uniform(0.0, LARGEST_SWING) if random.random() < 0.5 else 0.0
+    swing = random.uniform(0.0, LARGEST_SWING) if random.random() < SWING_SHARE else 0.0
     bars = max(1, round(seconds / step_seconds / STEPS_PER_BAR))
-    out = np.zeros(int(bars * STEPS_PER_BAR * step_seconds * SAMPLE_RATE) + SAMPLE_RATE)
+    out = np.zeros(int(bars * STEPS_PER_BAR * step_seconds * SAMPLE_RATE) + int(RINGING_SECONDS * SAMPLE_RATE))
     for step, what, velocity in random_beat(kit, bars, random):
         late = random.normal(0.0, LATE_SECONDS) + (swing * step_seconds if step % 2 else 0.0)
         at = max(0, round((step * step_seconds + late) * SAMPLE_RATE))

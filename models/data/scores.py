@@ -137,8 +137,8 @@ def _track(notes: Sequence[Note], channel: int, program: int, random: np.random.
 
 
 def piece(score: mido.MidiFile, sound_font: Path) -> NDArray[np.float64]:
-    """A score as the sound font plays it, its peak at PEAK: [samples]. Raises ValueError where nothing is heard, and as
-    `played` does."""
+    """A score as the sound font plays it, its peak as `at_peak` sets it: [samples]. Raises ValueError where nothing is
+    heard, and as `played` does."""
     written = io.BytesIO()
     score.save(file=written)
     return at_peak(played(written.getvalue(), sound_font), str(sound_font))

@@ -42,8 +42,8 @@ def told(generator: BandSplitGenerator) -> torch.Tensor:
 
 
 @torch.no_grad()
-def logit_and_gains(generator: BandSplitGenerator, logit: float) -> torch.Tensor:
-    """What is added to each band when the gate is moved by so much, as nepers where it is wide open."""
+def added_at(generator: BandSplitGenerator, logit: float) -> torch.Tensor:
+    """What is added to each band when the gate's logit is so much higher."""
     assert generator.colouring is not None
     before = generator.colouring.gate_bias.clone()
     generator.colouring.gate_bias.add_(logit)
@@ -57,7 +57,7 @@ def test_gains_and_logits_are_means() -> None:
     generators = [taught(1, 5), taught(2, 8)]
     mean = mean_equaliser(generators, 0.0)
     assert mean.config.colour_hidden == 13
-    wide_open = [torch.log1p(logit_and_gains(one, 50.0)) for one in (*generators, mean)]
+    wide_open = [torch.log1p(added_at(one, 50.0)) for one in (*generators, mean)]
     torch.testing.assert_close(wide_open[2], (wide_open[0] + wide_open[1]) / 2, atol=1e-5, rtol=1e-4)
     # Where the mean of the logits is half way from likely to certain, it is half open.
     logits = []
@@ -67,16 +67,16 @@ def test_gains_and_logits_are_means() -> None:
         logits.append(one.colouring.gate @ hidden + one.colouring.gate_bias)
     frame = 3
     half = FIRST_LOGIT + LOGIT_WIDTH / 2 - float((logits[0] + logits[1])[0, frame]) / 2
-    share = logit_and_gains(mean, half)[:, frame] / logit_and_gains(mean, 50.0)[:, frame]
+    share = added_at(mean, half)[:, frame] / added_at(mean, 50.0)[:, frame]
     torch.testing.assert_close(share, torch.full_like(share, 0.5), atol=1e-3, rtol=0)
     opened = mean_equaliser(generators, half)
-    torch.testing.assert_close(logit_and_gains(opened, 0.0), logit_and_gains(mean, half), atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(added_at(opened, 0.0), added_at(mean, half), atol=1e-6, rtol=1e-4)
 
 
 @torch.no_grad()
 def test_the_mean_of_one_is_that_one_and_all_else_is_of_the_first() -> None:
     one, other = taught(1, 5), taught(2, 5)
-    torch.testing.assert_close(logit_and_gains(mean_equaliser([one], 0.0), 1.0), logit_and_gains(one, 1.0))
+    torch.testing.assert_close(added_at(mean_equaliser([one], 0.0), 1.0), added_at(one, 1.0))
     made = mean_equaliser([one, other], 0.0).state_dict()
     for name, value in one.state_dict().items():
         assert name.startswith("colouring.") or torch.equal(made[name], value), name
