@@ -10,12 +10,14 @@ On Debian: apt-get install hydrogen-drumkits (kits under GPL-2, CC-BY-3.0, CC-BY
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import soundfile
 from tqdm import tqdm
 
 from models.data.recordings import SAMPLE_RATE, as_float, decode
@@ -89,8 +91,27 @@ class Instrument:
         return velocity * layer.gain * layer.samples
 
 
+def read_layer(folder: Path, name: str, part: ElementTree.Element) -> Layer:
+    """The layer of a sample of a kit's. Raises ValueError for a sample that is no audio, and for what is no number."""
+    try:
+        samples = as_float(decode(folder / name)).astype(np.float64)
+    except (soundfile.SoundFileError, ValueError) as error:
+        raise ValueError(f"{folder / name}, a sample of the kit, is no audio: {error}") from error
+    numbers = []
+    for what in ("max", "gain"):
+        text = part.findtext(what) or "1"
+        try:
+            numbers.append(float(text))
+        except ValueError:
+            numbers.append(math.nan)
+        if not math.isfinite(numbers[-1]):
+            raise ValueError(f"{folder / KIT_FILE}: {what} of {name}: got {text!r}, wanted a number")
+    return Layer(samples, *numbers)
+
+
 def read_kit(folder: Path) -> list[Instrument]:
-    """The instruments of a kit that have samples. Raises ValueError for a folder that holds none."""
+    """The instruments of a kit that have samples. Raises ValueError for a folder that holds none, and as `read_layer`
+    does."""
     path = folder / KIT_FILE
     try:
         root = ElementTree.parse(path).getroot()
@@ -105,9 +126,7 @@ def read_kit(folder: Path) -> list[Instrument]:
         for part in parts:
             name = (part.findtext("filename") or "").strip()
             if name and (folder / name).is_file():
-                samples = as_float(decode(folder / name)).astype(np.float64)
-                highest, gain = (float(part.findtext(what) or 1.0) for what in ("max", "gain"))
-                layers.append(Layer(samples, highest, gain))
+                layers.append(read_layer(folder, name, part))
         if layers:
             ordered = tuple(sorted(layers, key=lambda layer: layer.highest))
             found.append(Instrument((instrument.findtext("name") or "").strip(), ordered))

@@ -121,5 +121,19 @@ def test_what_is_no_kit_says_so(kit: Path, tmp_path: Path, capsys: pytest.Captur
         assert not (out / "SOURCES.csv").exists()
 
 
+def test_what_is_no_sample_and_no_number_is_named(kit: Path) -> None:
+    table = kit / "drumkit.xml"
+    whole = table.read_text()
+    for number in ("loud", "nan", "inf"):
+        table.write_text(whole.replace("<gain>2</gain>", f"<gain>{number}</gain>"))
+        with pytest.raises(ValueError, match=f"drumkit.xml: gain of hard.wav: got '{number}', wanted a number"):
+            read_kit(kit)
+    table.write_text(whole)
+    for content in (b"", b"no audio at all"):
+        (kit / "hat.wav").write_bytes(content)
+        with pytest.raises(ValueError, match=r"hat.wav, a sample of the kit, is no audio"):
+            read_kit(kit)
+
+
 def test_every_role_has_its_words_in_lower_case() -> None:
     assert all(word == word.lower() for words in ROLES.values() for word in words)
