@@ -10,7 +10,6 @@ On Debian: apt-get install hydrogen-drumkits (kits under GPL-2, CC-BY-3.0, CC-BY
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from models.data.number_text import finite_number
 from models.data.recordings import SAMPLE_RATE, as_float, decode
 from models.data.rendered import Rendering, Samples, add_rendering_arguments, at_peak, check_rendering, write_renderings
 
@@ -95,17 +95,15 @@ def read_layer(folder: Path, name: str, part: ElementTree.Element) -> Layer:
     """The layer of a sample of a kit's. Raises ValueError for a sample that is no audio, and for what is no number."""
     try:
         samples = as_float(decode(folder / name)).astype(np.float64)
-    except (soundfile.SoundFileError, ValueError) as error:
+    except soundfile.SoundFileError as error:
         raise ValueError(f"{folder / name}, a sample of the kit, is no audio: {error}") from error
     numbers = []
     for what in ("max", "gain"):
         text = part.findtext(what) or "1"
-        try:
-            numbers.append(float(text))
-        except ValueError:
-            numbers.append(math.nan)
-        if not math.isfinite(numbers[-1]):
+        number = finite_number(text)
+        if number is None:
             raise ValueError(f"{folder / KIT_FILE}: {what} of {name}: got {text!r}, wanted a number")
+        numbers.append(number)
     return Layer(samples, *numbers)
 
 

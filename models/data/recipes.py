@@ -24,7 +24,6 @@ less than 0.3 s: give it a low probability in training.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
@@ -32,8 +31,9 @@ import numpy as np
 
 from models.data.degradations import DegradedClip, Samples
 from models.data.material import Material
+from models.data.number_text import finite_number, number_text
 from models.data.steps import bandwidth, coding, dynamics, noises, reverberation
-from models.data.steps.step import Quantity, Range, StepKind, Word, number_text
+from models.data.steps.step import Quantity, Range, StepKind, Word
 
 DEFAULT_RECIPE = (
     "clean @0.14, room -8..8 @0.22, noise any -2..26 @0.75, noise any 0..24 @0.1, covered -24..-8 @0.1, "
@@ -114,14 +114,6 @@ class Recipe:
         return clip
 
 
-def _finite(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
 def _parse_step(text: str) -> Step:
     words, at, odds = text.partition("@")
     name, *given = words.split() or [""]
@@ -131,7 +123,7 @@ def _parse_step(text: str) -> Step:
     kind = KINDS[name]
     if len(given) != len(kind.arguments):
         raise ValueError(f"{where} has {len(given)} arguments; wanted {len(kind.arguments)}: '{kind.usage}'")
-    probability = _finite(odds) if at else 1.0
+    probability = finite_number(odds) if at else 1.0
     if probability is None or not 0.0 <= probability <= 1.0:
         raise ValueError(f"{where} has the probability {odds.strip()!r}; wanted a number from 0 to 1 after the @")
     arguments = tuple(
@@ -143,7 +135,7 @@ def _parse_step(text: str) -> Step:
 
 def _parse_quantity(text: str, quantity: Quantity, where: str) -> Range:
     low_text, dots, high_text = text.partition("..")
-    low, high = _finite(low_text), _finite(high_text if dots else low_text)
+    low, high = finite_number(low_text), finite_number(high_text if dots else low_text)
     limits = f"{number_text(quantity.least)} to {number_text(quantity.most)}"
     if low is None or high is None or (quantity.whole and not (low.is_integer() and high.is_integer())):
         number = "a whole number" if quantity.whole else "a number"

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.data.degradations import DegradedClip
 from models.data.material import Material
+from models.data.number_text import number_text
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,6 @@ class Quantity:
     most: float
     logarithmic: bool = False
     whole: bool = False
-
-
-def number_text(value: float) -> str:
-    """The shortest text that reads as `value`."""
-    return str(int(value)) if value.is_integer() else repr(value)
 
 
 @dataclass(frozen=True)
