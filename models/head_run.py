@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.checkpoint import load_band_split, save_generator
 from models.curve import append_row, means
@@ -109,22 +110,32 @@ class NotingRun(HeadRun):
         return figures
 
 
-class MeasuringRun(NotingRun):
-    """A NotingRun of what is told so many values, `told`, and hears each by how far from usual it is; the part of the
-    generator that it becomes is told all values as they are."""
+class Widening(nn.Module):
+    """The first layer of what learns: values [..., told] to [..., units].
 
-    def __init__(
-        self,
-        out: Path,
-        generator: BandSplitGenerator,
-        learnt: nn.Module,
-        learning_rate: float,
-        planned: float,
-        told: int,
-    ) -> None:
-        super().__init__(out, generator, learnt, learning_rate, planned)
+    It learns by how far from usual each value is, beside a layer that is told values as they are and stays: the one
+    that a run goes on from, or zero. Both together are one layer that is told values as they are.
+    """
+
+    usual: Tensor
+    deviation: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor, dropout: float, go_on: bool) -> None:
+        """`weight` [units, told] and `bias` [units, 1]: of the layer that there is, which stays with `go_on`."""
+        super().__init__()
+        units, told = weight.shape
+        self.dropout = nn.Dropout(dropout)
+        self.learnt = nn.Linear(told, units)
+        if go_on:
+            nn.init.zeros_(self.learnt.weight)
+            nn.init.zeros_(self.learnt.bias)
+        self.register_buffer("usual", torch.zeros(told))
+        self.register_buffer("deviation", torch.ones(told))
+        self.register_buffer("weight", weight.detach().clone() if go_on else torch.zeros_like(weight))
+        self.register_buffer("bias", bias.detach().squeeze(1).clone() if go_on else torch.zeros(units))
         self.measured: list[Tensor] = []
-        self.usual, self.deviation = torch.zeros(told), torch.ones(told)
 
     def measure(self, told: Tensor) -> None:
         """See what is usual of values [told, ...], while there are few."""
@@ -134,20 +145,33 @@ class MeasuringRun(NotingRun):
         heard = torch.cat(self.measured, dim=1)
         self.usual, self.deviation = heard.mean(dim=1), heard.std(dim=1).clamp_min(LEAST_DEVIATION)
 
+    def forward(self, told: Tensor) -> Tensor:
+        unusual: Tensor = self.learnt(self.dropout((told - self.usual) / self.deviation))
+        return unusual + functional.linear(told, self.weight, self.bias)
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weights and bias of the whole for values as they are: [units, told], [units, 1]."""
+        weights = self.learnt.weight / self.deviation
+        return weights + self.weight, (self.learnt.bias - weights @ self.usual + self.bias).unsqueeze(1)
+
+
+@torch.no_grad()
+def take_over(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
+    """Let a layer begin with a `weight` [units, values] and a `bias` [units, 1]."""
+    layer.weight.copy_(weight)
+    layer.bias.copy_(bias.squeeze(1))
+
+
+class MeasuringRun(NotingRun):
+    """A NotingRun whose part of the generator is told many values, of which `widen` hears how unusual they are."""
+
+    widen: Widening
+
     def of_frames(self, told: Tensor, frames: int) -> Tensor:
         """Notes of so many `frames` of each clip, spread over it, of values [told, batch, frames]: [notes, told]."""
         spread = torch.linspace(0, told.shape[-1] - 1, frames).round().long()
         notes: Tensor = told[..., spread].permute(1, 2, 0).flatten(0, 1)
         return notes
-
-    def unusual(self, told: Tensor) -> Tensor:
-        """How far from usual values [..., told] are."""
-        return (told - self.usual) / self.deviation
-
-    def folded(self, first: nn.Linear) -> tuple[Tensor, Tensor]:
-        """Weights and bias of the `first` layer behind `unusual` for values as they are: [units, told], [units, 1]."""
-        weights = first.weight / self.deviation
-        return weights, (first.bias - weights @ self.usual).unsqueeze(1)
 
     def fold(self) -> None:
         """Bring what is learnt into the generator."""
@@ -164,13 +188,15 @@ def run_head(
     module: str,
     description: str,
     degradations: str,
-    make_run: Callable[[Path, BandSplitGenerator, float, float], HeadRun],
+    make_run: Callable[[Path, BandSplitGenerator, argparse.Namespace], HeadRun],
     make_batches: Callable[[Lessons, argparse.Namespace], Iterable[Any]],
     batch: int,
     seconds: float,
+    goes_on: bool = False,
 ) -> None:
-    """The command line of `python -m models.<module>`, by default of `batch` clips of `seconds` a step. Raises
-    ValueError where the weights lack what is to be taught, or nothing can teach."""
+    """The command line of `python -m models.<module>`, by default of `batch` clips of `seconds` a step; with `goes_on`
+    it offers to begin with what the weights hold. Raises ValueError where the weights lack what is to be taught, or
+    nothing can teach."""
     parser = argparse.ArgumentParser(
         prog=f"python -m models.{module}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -178,10 +204,12 @@ def run_head(
     add_run_arguments(parser, batch, seconds, options.workers, options.seed)
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     parser.add_argument("--weights", type=Path, required=True, help="of the streaming generator to teach")
+    if goes_on:
+        parser.add_argument("--go-on", action="store_true", help="begin with what the weights hold, not with nothing")
     given = parser.parse_args(arguments)
     prepare_process(given.seed, given.threads)
     generator, facts = load_band_split(given.weights)
-    run = make_run(given.out, generator, given.learning_rate, given.minutes)
+    run = make_run(given.out, generator, given)
     lessons = Lessons.find(given, degradations, None)
     training = make_batches(lessons, given)
     given.out.mkdir(parents=True, exist_ok=True)

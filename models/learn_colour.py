@@ -2,9 +2,11 @@
 --minutes 9
 
 Half of the music it hears was recorded through a random cover (models/data/steps/bandwidth.py); in all of it there may
-be rooms and noise. Of each clip it notes how the bands are over time, and what the cover did. From all notes so
-far the gate learns which half was covered, the equaliser the cover's gains with the opposite sign. All other weights of
-W stay as they are. The run begins anew at each call: it takes minutes.
+be rooms and noise. Some is steady tones (models/data/tones.py), which were never covered. Of each clip it notes how the
+bands are over time, and what the cover did. From all notes so far the gate learns which half was covered, the equaliser
+the cover's gains with the opposite sign. All other weights of W stay as they are. The run begins anew at each call: it
+takes minutes. With --go-on the equaliser of W goes on saying what it says of recordings, and learns of tones alone that
+they are not covered (learning without forgetting: Li and Hoiem 2016, arXiv 1606.09282).
 
 OUT/generator.safetensors   the weights with the equaliser's       OUT/curve.csv   losses over time
 """
@@ -12,6 +14,7 @@ OUT/generator.safetensors   the weights with the equaliser's       OUT/curve.csv
 from __future__ import annotations
 
 import argparse
+import copy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -30,12 +33,13 @@ from models.data.steps.bandwidth import COVER_HERTZ, coloured_by, cover_gain_db
 from models.generators.band_split import FLOORS, LARGEST_COLOUR, BandSplitGenerator
 from models.generators.falls import KINDS
 from models.generators.features import NEPERS_PER_DB, share_of
-from models.head_run import MeasuringRun, run_head
+from models.head_run import MeasuringRun, Widening, run_head, take_over
 from models.run_arguments import Lessons
 
 BEFORE_THE_COVER = "room -4..12 @0.3, noise any 0..30 @0.5, noise rumble 0..30 @0.2"
 BEHIND_IT = "noise any 10..40 @0.3, lowpass 3000..16000 @0.2, codec any 0..0.6 @0.08, bits 16 @0.5"
-COVERED_SHARE = 0.5
+TONES_SHARE = 0.2
+COVERED_SHARE = 0.5  # of all else
 SHELF_DB = (-24.0, -8.0)
 # To colour what was not covered is far worse than to leave what was: at 5, clean clips and rooms were taken for
 # covered.
@@ -43,6 +47,8 @@ UNCOVERED_WEIGHT = 12.0
 # Against the loudest band: how one was covered counts a little from the first level on, wholly from the second. What a
 # low-pass or an encoder left empty is as deep below.
 HEARD_DB = (-85.0, -70.0)
+# Below the first the gate is shut and above the second open, whatever the logit.
+DECIDED_LOGITS = (-3.0, 4.0)
 SETTLED_SECONDS = 1.0  # before it the long mean says little
 BATCH, SECONDS = 16, 4.0  # how many clips a step, of which length
 FRAMES_NOTED = 4  # of each clip
@@ -51,21 +57,26 @@ DROPOUT = 0.1
 
 class Notes(NamedTuple):
     """Of frames: what is `told` of the bands over time, [notes, bands * TOLD_OVER_TIME], what undoes the cover in
-    nepers, `undoing`, [notes, bands], and whether the clip was `covered`, 0 or 1, [notes]."""
+    nepers, `undoing`, [notes, bands], and whether the clip was `covered` and whether it is `of_tones`, 0 or 1, [notes]
+    each."""
 
     told: Tensor
     undoing: Tensor
     covered: Tensor
+    of_tones: Tensor
 
 
 class CoveredMusic(DegradedMusic):
-    """Examples without end: what is heard, [samples], and the cover's gains in nepers at COVER_HERTZ; zero for none."""
+    """Examples without end: what is heard, [samples], the cover's gains in nepers at COVER_HERTZ, zero for none, and
+    whether it is tones, 0 or 1, [1]."""
 
     def __init__(self, material: Material, seconds: float, seed: int) -> None:
         self.before, self.behind = Recipe.parse(BEFORE_THE_COVER), Recipe.parse(BEHIND_IT)
         super().__init__(material, seconds, Recipe(self.before.steps + self.behind.steps), seed)
 
-    def example(self, random: np.random.Generator) -> tuple[Samples, Samples]:
+    def example(self, random: np.random.Generator) -> tuple[Samples, ...]:
+        if random.random() < TONES_SHARE:
+            return self.tones(random).degraded, np.zeros(len(COVER_HERTZ), np.float32), np.ones(1, np.float32)
         clean, cutoff_hz = self.music(random)
         clip = self.before.degrade(clean, cutoff_hz, self.material, random)
         gain_db = np.zeros(len(COVER_HERTZ))
@@ -73,13 +84,13 @@ class CoveredMusic(DegradedMusic):
             gain_db = cover_gain_db(COVER_HERTZ, random.uniform(*SHELF_DB), random)
             clip = coloured_by(clip, gain_db)
         heard = self.behind.degrade(clip.degraded, cutoff_hz, self.material, random).degraded
-        return heard, (gain_db * NEPERS_PER_DB).astype(np.float32)
+        return heard, (gain_db * NEPERS_PER_DB).astype(np.float32), np.zeros(1, np.float32)
 
 
-def collate_covers(examples: list[tuple[Samples, Samples]]) -> tuple[Tensor, Tensor]:
-    """Audio [batch, 1, samples] and gains in nepers [batch, COVER_HERTZ]."""
-    heard, nepers = (torch.from_numpy(np.stack(part)) for part in zip(*examples, strict=True))
-    return heard.unsqueeze(1), nepers
+def collate_covers(examples: list[tuple[Samples, ...]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Audio [batch, 1, samples], gains in nepers [batch, COVER_HERTZ], and whether each is tones, [batch, 1]."""
+    heard, nepers, of_tones = (torch.from_numpy(np.stack(part)) for part in zip(*examples, strict=True))
+    return heard.unsqueeze(1), nepers, of_tones
 
 
 class ColourRun(MeasuringRun):
@@ -91,16 +102,23 @@ class ColourRun(MeasuringRun):
     fits_a_step = 16
     notes_a_fit = 192
 
-    def __init__(self, out: Path, generator: BandSplitGenerator, learning_rate: float, planned: float) -> None:
+    def __init__(
+        self, out: Path, generator: BandSplitGenerator, learning_rate: float, planned: float, go_on: bool = False
+    ) -> None:
         if generator.colouring is None:
             raise ValueError("the generator has no equaliser: wanted one of a colour_hidden above 0")
-        self.colouring = generator.colouring
-        hidden, told = self.colouring.widen.shape
-        self.widen, self.gate = nn.Linear(told, hidden), nn.Linear(hidden, 1)
-        self.narrow = nn.Linear(hidden, generator.layout.bands)
-        self.hidden = nn.Sequential(nn.Dropout(DROPOUT), self.widen, nn.SiLU(), nn.Dropout(DROPOUT))
+        self.colouring = ours = generator.colouring
+        dropout = 0.0 if go_on else DROPOUT
+        self.widen = Widening(ours.widen, ours.widen_bias, dropout, go_on)
+        hidden = len(ours.widen)
+        self.gate, self.narrow = nn.Linear(hidden, 1), nn.Linear(hidden, generator.layout.bands)
+        if go_on:
+            take_over(self.gate, ours.gate, ours.gate_bias)
+            take_over(self.narrow, ours.narrow, ours.narrow_bias)
+        self.hidden = nn.Sequential(self.widen, nn.SiLU(), nn.Dropout(dropout))
         learnt = nn.ModuleList([self.hidden, self.gate, self.narrow])
-        super().__init__(out, generator, learnt, learning_rate, planned, told)
+        self.before = copy.deepcopy(learnt).requires_grad_(False) if go_on else None
+        super().__init__(out, generator, learnt, learning_rate, planned)
 
     @torch.no_grad()
     def told(self, audio: Tensor) -> Tensor:
@@ -115,23 +133,26 @@ class ColourRun(MeasuringRun):
         undoing = self.generator.band_means(-of_bins.squeeze(1))
         return torch.clamp(undoing, -LARGEST_COLOUR, LARGEST_COLOUR)
 
-    def noted(self, batch: tuple[Tensor, Tensor]) -> Notes:
+    def noted(self, batch: tuple[Tensor, Tensor, Tensor]) -> Notes:
         """What is told in some frames, spread over each clip, and what undoes its cover."""
-        audio, nepers = batch
+        audio, nepers, of_tones = batch
         self.count(audio, self.generator.config.sample_rate)
         told = self.told(audio)
-        self.measure(told)
+        self.widen.measure(told)
         covered = nepers.abs().amax(dim=1).gt(0).float()
         return Notes(
             self.of_frames(told, FRAMES_NOTED),
             self.wanted(nepers).repeat_interleave(FRAMES_NOTED, dim=0),
             covered.repeat_interleave(FRAMES_NOTED),
+            of_tones.squeeze(1).repeat_interleave(FRAMES_NOTED),
         )
 
     def losses(self, notes: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """The gate's weighted cross entropy, and the squared error of covered clips' gains in bands that are heard."""
-        told, undoing, covered = notes
-        hidden = self.hidden(self.unusual(told))
+        told, undoing, covered, of_tones = notes
+        if self.before is not None:
+            return self.kept(self.before, told, of_tones)
+        hidden = self.hidden(told)
         logit, gains = self.gate(hidden).squeeze(1), self.narrow(hidden)
         weights = covered + UNCOVERED_WEIGHT * (1.0 - covered)
         gate = functional.binary_cross_entropy_with_logits(logit, covered, weights)
@@ -143,10 +164,24 @@ class ColourRun(MeasuringRun):
         error = (heard * (gains - undoing).square()).sum() / heard.sum().clamp_min(1.0)
         return {"loss": gate + error, "gate": gate, "gains_db": error.sqrt() / NEPERS_PER_DB}
 
+    def kept(self, before: nn.ModuleList, told: Tensor, of_tones: Tensor) -> dict[str, Tensor]:
+        """The squared errors of the gate's logit and of gains against what the equaliser `before` says of recordings,
+        and the cross entropy of tones, which are not covered."""
+        (logit, gains), (said, said_gains) = (
+            (gate(hidden(told)).squeeze(1), narrow(hidden(told)))
+            for hidden, gate, narrow in ((self.hidden, self.gate, self.narrow), before)
+        )
+        recorded = 1.0 - of_tones
+        least, most = DECIDED_LOGITS
+        moved = (logit.clamp(least, most) - said.clamp(least, most)).square()
+        gate_loss = (recorded * moved + of_tones * UNCOVERED_WEIGHT * functional.softplus(logit)).mean()
+        error = (recorded.unsqueeze(1) * (gains - said_gains).square()).mean()
+        return {"loss": gate_loss + error, "gate": gate_loss, "gains_db": error.sqrt() / NEPERS_PER_DB}
+
     @torch.no_grad()
     def fold(self) -> None:
         """Bring what is learnt into the equaliser, which is told everything as it is."""
-        weights, bias = self.folded(self.widen)
+        weights, bias = self.widen.folded()
         ours = self.colouring
         ours.widen.copy_(weights)
         ours.widen_bias.copy_(bias)
@@ -156,7 +191,7 @@ class ColourRun(MeasuringRun):
         ours.gate_bias.copy_(self.gate.bias.unsqueeze(1))
 
 
-def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[tuple[Tensor, Tensor]]:
+def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[tuple[Tensor, Tensor, Tensor]]:
     """Batches without end."""
     covered = CoveredMusic(lessons.material, given.seconds, given.seed)
     return DataLoader(covered, batch_size=given.batch, num_workers=given.workers, collate_fn=collate_covers)
@@ -164,7 +199,11 @@ def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[tuple[Tensor,
 
 def main(arguments: Sequence[str] | None = None) -> None:
     recipe = f"{BEFORE_THE_COVER}, {BEHIND_IT}"
-    run_head(arguments, "learn_colour", __doc__ or "", recipe, ColourRun, music, BATCH, SECONDS)
+
+    def make_run(out: Path, generator: BandSplitGenerator, given: argparse.Namespace) -> ColourRun:
+        return ColourRun(out, generator, given.learning_rate, given.minutes, given.go_on)
+
+    run_head(arguments, "learn_colour", __doc__ or "", recipe, make_run, music, BATCH, SECONDS, goes_on=True)
 
 
 if __name__ == "__main__":

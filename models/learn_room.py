@@ -1,9 +1,10 @@
 """Teach a streaming generator what rooms add: python -m models.learn_room --weights W --out runs/room --minutes 18
 
 It hears music, of which more than half was recorded in a room; in all of it there may be noise, a cover, missing highs.
-Of each clip it notes how sound falls and how loud the bands are, and how much louder the room made each band than the
-music itself. From all notes so far the gate of rooms learns the one from the other. All other weights of W stay as they
-are. The run begins anew at each call.
+Some is steady tones (models/data/tones.py), which were in no room. Of each clip it notes how sound falls and how loud
+the bands are, and how much louder the room made each band than the music itself. From all notes so far the gate of
+rooms learns the one from the other. All other weights of W stay as they are. The run begins anew at each call. With
+--go-on the gate of W goes on saying what it says of recordings, and learns of tones alone that they are in no room.
 
 OUT/generator.safetensors   the weights with the gate's       OUT/curve.csv   losses over time
 """
@@ -11,6 +12,7 @@ OUT/generator.safetensors   the weights with the gate's       OUT/curve.csv   lo
 from __future__ import annotations
 
 import argparse
+import copy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,13 +28,14 @@ from models.data.recipes import Recipe
 from models.generators.band_split import BandSplitGenerator
 from models.generators.features import LONG_SECONDS, NEPERS_PER_DB, share_of
 from models.generators.room_gate import LARGEST_ADDED
-from models.head_run import MeasuringRun, run_head
+from models.head_run import MeasuringRun, Widening, run_head, take_over
 from models.run_arguments import Lessons
 
 RECIPE = (
     "room -8..4 @0.65, noise any 0..30 @0.5, noise any 0..24 @0.1, covered -24..-8 @0.1, clip 3..15 @0.05, "
     "lowpass 3000..16000 @0.35, bits 16 @0.5"
 )
+TONES_SHARE = 0.2
 BATCH, SECONDS = 8, 8.0  # how many clips a step, of which length: in 4 s falls are hardly settled
 FRAMES_NOTED = 6  # of each clip
 DROPOUT = 0.25  # recordings are few
@@ -43,34 +46,43 @@ HEARD_DB = (-70.0, -50.0)
 
 class RoomClips(NamedTuple):
     """What is `heard` of clips, and of that the `music` itself and the room's `reverberation`: [batch, 1, samples]
-    each."""
+    each; and whether they are `of_tones`, 0 or 1, [batch, 1]."""
 
     heard: Tensor
     music: Tensor
     reverberation: Tensor
+    of_tones: Tensor
 
 
 class Notes(NamedTuple):
     """Of frames: what the gate is `told`, [notes, bands * TOLD_OF_BANDS], the gain of each band, `undoing` what the
-    clip's room added, in nepers, and how much that counts, `weights` from 0 to 1: [notes, bands] each."""
+    clip's room added, in nepers, and how much that counts, `weights` from 0 to 1: [notes, bands] each; and whether the
+    clip is `of_tones`, 0 or 1, [notes, 1]."""
 
     told: Tensor
     undoing: Tensor
     weights: Tensor
+    of_tones: Tensor
 
 
 class MusicInRooms(DegradedMusic):
-    """Examples without end: what is heard, the music in it and the reverberation in it, [samples] each."""
+    """Examples without end: what is heard, the music in it and the reverberation in it, [samples] each; and whether it
+    is tones, 0 or 1, [1]."""
 
     def example(self, random: np.random.Generator) -> tuple[Samples, ...]:
-        clean, cutoff_hz = self.music(random)
-        clip = self.recipe.degrade(clean, cutoff_hz, self.material, random)
-        return clip.degraded, clip.music, clip.reverberation
+        of_tones = random.random() < TONES_SHARE
+        if of_tones:
+            clip = self.tones(random)
+        else:
+            clean, cutoff_hz = self.music(random)
+            clip = self.recipe.degrade(clean, cutoff_hz, self.material, random)
+        return clip.degraded, clip.music, clip.reverberation, np.array([of_tones], dtype=np.float32)
 
 
 def collate_rooms(examples: list[tuple[Samples, ...]]) -> RoomClips:
     """Clips side by side."""
-    return RoomClips(*(torch.from_numpy(np.stack(part)).unsqueeze(1) for part in zip(*examples, strict=True)))
+    heard, music, reverberation, of_tones = (torch.from_numpy(np.stack(part)) for part in zip(*examples, strict=True))
+    return RoomClips(heard.unsqueeze(1), music.unsqueeze(1), reverberation.unsqueeze(1), of_tones)
 
 
 class RoomRun(MeasuringRun):
@@ -82,14 +94,20 @@ class RoomRun(MeasuringRun):
     fits_a_step = 8
     notes_a_fit = 128
 
-    def __init__(self, out: Path, generator: BandSplitGenerator, learning_rate: float, planned: float) -> None:
+    def __init__(
+        self, out: Path, generator: BandSplitGenerator, learning_rate: float, planned: float, go_on: bool = False
+    ) -> None:
         if generator.room_gate is None:
             raise ValueError("the generator has no gate of rooms: wanted one of a room_hidden above 0")
         self.gate = gate = generator.room_gate
-        hidden, told = gate.widen.shape
-        self.widen, self.narrow = nn.Linear(told, hidden), nn.Linear(hidden, gate.bands)
-        learnt = nn.Sequential(nn.Dropout(DROPOUT), self.widen, nn.SiLU(), nn.Dropout(DROPOUT), self.narrow)
-        super().__init__(out, generator, learnt, learning_rate, planned, told)
+        dropout = 0.0 if go_on else DROPOUT
+        self.widen = Widening(gate.widen, gate.widen_bias, dropout, go_on)
+        self.narrow = nn.Linear(len(gate.widen), gate.bands)
+        if go_on:
+            take_over(self.narrow, gate.narrow, gate.narrow_bias)
+        learnt = nn.Sequential(self.widen, nn.SiLU(), nn.Dropout(dropout), self.narrow)
+        self.before = copy.deepcopy(learnt) if go_on else None
+        super().__init__(out, generator, learnt, learning_rate, planned)
         self.learnt = learnt
         self.window = torch.hann_window(generator.config.window)
 
@@ -112,7 +130,7 @@ class RoomRun(MeasuringRun):
     @torch.no_grad()
     def fold(self) -> None:
         """Bring what is learnt into the gate, which is told everything as it is."""
-        weights, bias = self.folded(self.widen)
+        weights, bias = self.widen.folded()
         self.gate.widen.copy_(weights)
         self.gate.widen_bias.copy_(bias)
         self.gate.narrow.copy_(self.narrow.weight)
@@ -122,21 +140,26 @@ class RoomRun(MeasuringRun):
         """What the gate is told in some frames, spread over each clip, and what the room added."""
         self.count(batch.heard, self.generator.config.sample_rate)
         told = self.told(batch.heard)
-        self.measure(told)
+        self.widen.measure(told)
         music = LEAST_POWER + self.band_powers(batch.music)
         in_room = LEAST_POWER + self.band_powers(batch.music + batch.reverberation)
         # Above zero where waves of both cancel
         undoing = (0.5 * torch.log(music / in_room)).clamp(-LARGEST_ADDED, 0.0)
         level_db = 10.0 * torch.log10(music / music.amax(dim=1, keepdim=True))
         quiet, loud = HEARD_DB
-        weights = share_of(level_db - quiet, loud - quiet)
-        of_clips = (part.repeat_interleave(FRAMES_NOTED, dim=0) for part in (undoing, weights))
+        # Of tones it is known of silent bands, too, that nothing was added
+        weights = torch.maximum(share_of(level_db - quiet, loud - quiet), batch.of_tones)
+        of_clips = (part.repeat_interleave(FRAMES_NOTED, dim=0) for part in (undoing, weights, batch.of_tones))
         return Notes(self.of_frames(told, FRAMES_NOTED), *of_clips)
 
     def losses(self, notes: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """The squared error of what rooms added, in bands that are heard, and the mean size of both in dB."""
-        told, undoing, weights = notes
-        error = self.learnt(self.unusual(told)) - undoing
+        told, undoing, weights, of_tones = notes
+        if self.before is not None:
+            with torch.no_grad():
+                undoing = (1.0 - of_tones) * self.before(told).clamp(-LARGEST_ADDED, 0.0)
+            weights = torch.ones_like(undoing)
+        error = self.learnt(told) - undoing
         whole = weights.sum().clamp_min(1.0)
         loss = (weights * error.square()).sum() / whole
         added_db, error_db = ((weights * x.abs()).sum() / whole / NEPERS_PER_DB for x in (undoing, error))
@@ -150,7 +173,10 @@ def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[RoomClips]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    run_head(arguments, "learn_room", __doc__ or "", RECIPE, RoomRun, music, BATCH, SECONDS)
+    def make_run(out: Path, generator: BandSplitGenerator, given: argparse.Namespace) -> RoomRun:
+        return RoomRun(out, generator, given.learning_rate, given.minutes, given.go_on)
+
+    run_head(arguments, "learn_room", __doc__ or "", RECIPE, make_run, music, BATCH, SECONDS, goes_on=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from models.data.degradations import Samples
+from models.data.degradations import DegradedClip, Samples
 from models.data.material import (
     DULL_SHARE,
     EQUALISER_SHARE,
@@ -23,12 +23,14 @@ from models.data.material import (
 )
 from models.data.recipes import Recipe
 from models.data.recordings import NYQUIST, SAMPLE_RATE
+from models.data.tones import tones
 
 FULL_CONTROLS_SHARE = 0.6
 MIX_SHARE = 0.15
 SILENT_START_SHARE = 0.05
 LEVEL_DBFS = (-40.0, -14.0)  # of the clean music, as phones are held near and far
 LOUDEST_PEAK = 0.99
+BESIDE_TONES = "noise any 10..60 @0.3, bits 16 @0.6"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
         self.material = material
         self.samples = int(seconds * SAMPLE_RATE)
         self.recipe = recipe
+        self.beside_tones = Recipe.parse(BESIDE_TONES)
         self.seed = seed
         self.first_example = first_example
         count = len(material.clean)
@@ -95,6 +98,10 @@ class DegradedMusic(IterableDataset[tuple[Samples, ...]]):
         clean = clean * (level / max(float(np.std(clean)), QUIETEST_RMS)) * random.choice([-1.0, 1.0])
         clean = clean * min(1.0, LOUDEST_PEAK / max(float(np.max(np.abs(clean))), QUIETEST_RMS))
         return clean.astype(np.float32), cutoff
+
+    def tones(self, random: np.random.Generator) -> DegradedClip:
+        """Steady tones at a random level: nothing happened to them, but there may be noise."""
+        return self.beside_tones.degrade(tones(self.samples, random), NYQUIST, self.material, random)
 
     def example(self, random: np.random.Generator) -> tuple[Samples, ...]:
         clean, cutoff = self.music(random)

@@ -19,7 +19,7 @@ from models.generators.falls import KINDS
 from models.generators.features import NEPERS_PER_DB
 from models.generators.room_gate import EARLY_DOUBT_DB, LARGEST_ADDED, STRONG_ROOM_DB, WEAK_ROOM_DB
 from models.head_run import DONE_COLUMNS
-from models.learn_room import FRAMES_NOTED, RoomClips, RoomRun, main
+from models.learn_room import FRAMES_NOTED, MusicInRooms, RoomClips, RoomRun, collate_rooms, main
 from models.restoring import inputs
 from tests.support.generators import mask_columns
 from tests.support.teaching import assert_only_learnt, taught
@@ -45,7 +45,7 @@ def beats(decay_seconds: float, clips: int, seed: int) -> Tensor:
 
 
 def in_rooms(music: Tensor, reverberation: Tensor) -> RoomClips:
-    return RoomClips(music + reverberation, music, reverberation)
+    return RoomClips(music + reverberation, music, reverberation, torch.zeros(len(music), 1))
 
 
 def test_slow_decays_fall_less_and_steep_falls_vanish_first(generator: BandSplitGenerator, tmp_path: Path) -> None:
@@ -79,6 +79,38 @@ def test_the_gate_learns_and_nothing_else_does(generator: BandSplitGenerator, tm
     opening, share = gate(generator, beats(0.1, 2, 5))
     assert opening.max() == 0.0
     assert not share.any()
+
+
+def test_a_run_that_goes_on_begins_with_the_gate_there_is(generator: BandSplitGenerator, tmp_path: Path) -> None:
+    assert generator.room_gate is not None
+    with torch.no_grad():
+        for value in generator.room_gate.parameters():
+            value.copy_(torch.randn_like(value))
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    run = RoomRun(tmp_path, generator, 1e-3, 1.0, go_on=True)
+    run.fold()
+    assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
+    run.step(in_rooms(beats(0.1, 4, 1), beats(1.2, 4, 2)))
+    run.fold()
+    assert_only_learnt(generator, before, "room_gate")
+
+
+def test_steady_tones_are_in_no_room_which_is_known_of_silent_bands_too(
+    generator: BandSplitGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(3)
+    song = (3000 * random.standard_normal(96000)).astype(np.int16)
+    material = Material(clean=[song], clean_cutoff_hz=[24000.0], rooms=[np.eye(1, 4800, dtype=np.float32)[0]])
+    music = MusicInRooms(material, 4.0, Recipe.parse("noise any 0..30 @0.5"), seed=0)
+    run = RoomRun(tmp_path, generator, 1e-3, 1.0)
+    for share in (0.0, 1.0):
+        monkeypatch.setattr("models.learn_room.TONES_SHARE", share)
+        batch = collate_rooms([music.example(random) for _ in range(4)])
+        assert torch.equal(batch.of_tones, torch.full((4, 1), share))
+        assert not batch.reverberation.any()
+        notes = run.noted(batch)
+        assert float(notes.undoing.abs().max()) < 1e-6
+        assert bool((notes.weights == 1.0).all()) == (share == 1.0)
 
 
 @torch.no_grad()
@@ -184,7 +216,7 @@ def test_notes_say_how_much_louder_a_room_made_each_band_that_is_heard(
     spectrum[..., spectrum.shape[-1] // 2 :] *= 1e-4  # nothing above 12 kHz
     music = torch.fft.irfft(spectrum)
     notes = run.noted(in_rooms(music, reverberation))
-    assert [len(part) for part in notes] == [2 * FRAMES_NOTED] * 3
+    assert [len(part) for part in notes] == [2 * FRAMES_NOTED] * 4
     dry, wet = notes.undoing.unflatten(0, (2, FRAMES_NOTED))
     assert not dry.any()
     assert torch.equal(wet, wet[:1].expand_as(wet))
