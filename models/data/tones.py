@@ -30,9 +30,9 @@ RAMP_SECONDS = (0.003, 0.05)  # at both ends of a note
 VIBRATO_SHARE = 0.3
 VIBRATO_HZ = (3.0, 8.0)
 VIBRATO_OCTAVES = (0.005, 0.1)
-GLIDE_SHARE = 0.1
-GLIDE_OCTAVES = 3.0  # at most, over a note, up or down
-HIGHEST_SHARE = 0.98  # of the Nyquist frequency: partials above it are left out
+GLIDE_SHARE = 0.15
+GLIDE_OCTAVES = 7.0  # at most, over a note, up or down
+LIMITS_HZ = (20.0, 0.98 * NYQUIST)  # notes glide no further, and higher partials are left out
 QUIETEST_PEAK_DBFS = -50.0
 
 
@@ -84,11 +84,10 @@ def tones(samples: int, random: np.random.Generator) -> Samples:
             if length < samples and random.random() < REST_SHARE:
                 continue
             note = base * 2 ** random.uniform(-SPREAD_OCTAVES, SPREAD_OCTAVES)
-            hertz = note * 2**bend
-            highest = hertz.max(initial=0.0)
+            hertz = np.clip(note * 2**bend, *LIMITS_HZ)
             turns = np.cumsum(hertz) / SAMPLE_RATE
             for ratio, amplitude in zip(ratios, amplitudes, strict=True):
-                if ratio * highest < HIGHEST_SHARE * NYQUIST:
+                if ratio * hertz.max() <= LIMITS_HZ[1]:
                     part = envelope * amplitude * np.sin(2 * np.pi * ratio * turns + random.uniform(0, 2 * np.pi))
                     found[start : start + length] += part.astype(np.float32)
         start += length

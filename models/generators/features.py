@@ -78,7 +78,8 @@ def standing_out(logs: Tensor) -> Tensor:
 
 def cut_off(peaks: Tensor, emptiness: Tensor, bin_hertz: float) -> Tensor:
     """Whether the spectrum ends in a cliff, 0 to 1, [rows, ..., 1], by the logarithmic peaks and the emptiness of its
-    bins, [rows, ..., bins], `bin_hertz` apart: the fall into what is empty, less the fall just before it.
+    bins, [rows, ..., bins], `bin_hertz` apart: the fall into what is empty, less the change just before it. A fall
+    there is a slope that goes on; a rise as steep is what a window leaks of a single tone, on both sides of it.
     """
     # Looked at in steps, as a cliff is wider than they are.
     together = 2 ** max(0, math.floor(math.log2(CLIFF_STEP_HZ / bin_hertz)))
@@ -88,7 +89,7 @@ def cut_off(peaks: Tensor, emptiness: Tensor, bin_hertz: float) -> Tensor:
     reach = round(CLIFF_SMOOTHING_HZ / step_hertz / 2)
     levels = smoothed(peaks[..., : last + reach], 2 * reach + 1)
     before, edge, after = (levels[..., start : last + start - 2 * width] for start in (0, width, 2 * width))
-    bend = (edge - after) - torch.relu(before - edge)
+    bend = (edge - after) - (before - edge).abs()
     steepest = (bend * emptiness[..., 2 * width : last]).amax(dim=-1, keepdim=True)
     first = NATURAL_BEND_DB * NEPERS_PER_DB
     return share_of(steepest - first, CUT_BEND_DB * NEPERS_PER_DB - first)

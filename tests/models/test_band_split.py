@@ -308,6 +308,21 @@ def test_only_a_cliff_tells_that_something_was_cut_off(
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(("window", "hop_eighths", "empty_db"), [(4096, 4, -118.0), (1024, 6, -106.0)])
+@pytest.mark.parametrize("hertz", [1500, 3000, 5000, 10000])
+def test_a_sine_leaks_on_both_sides_and_is_no_cliff(window: int, hop_eighths: int, empty_db: float, hertz: int) -> None:
+    """What a window leaks of a tone falls away above it as steeply as what was cut off, but rises as steeply below."""
+    shifts = copy_shifts([4000.0], 48000, window, hop_eighths)
+    config = BandSplitConfig(
+        window=window, hop_eighths=hop_eighths, channels=8, blocks=1, copy_shifts=shifts, empty_db=empty_db
+    )
+    generator = BandSplitGenerator(config)
+    tone = torch.sin(2 * np.pi * hertz / 48000 * torch.arange(96000, dtype=torch.float64)).float()
+    observed, _ = generator.observed(0.1 * tone.reshape(1, 1, -1))
+    assert float(observed.empty[0, 10:-1].max()) < 0.01
+
+
+@torch.no_grad()
 def test_extension_leaves_bands_that_are_not_empty_exactly(generator: BandSplitGenerator) -> None:
     audio = music(hops=8)
     assert torch.equal(generator(audio, controls(0, 0, 1)), audio)
