@@ -10,7 +10,6 @@ them, so that a run can be watched; several of them stand side by side.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import zlib
 from collections.abc import Sequence
@@ -18,18 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.machine import machine_in_words
 from benchmarks.measures import bounded, without_edges
 from benchmarks.noise import add_noise, brown_noise, pink_noise, white_noise
-from benchmarks.scenario_folder import RATE, REFERENCE_SCENARIO, choose, read_audio, read_recordings
+from benchmarks.scenario_folder import REFERENCE_SCENARIO, choose, read_audio, read_recordings
 from benchmarks.study.report import markdown_table
-from benchmarks.study.systems import System, check_rates, open_system
+from benchmarks.study.systems import System
+from benchmarks.watching import exit_code, open_systems, write_results
 from models.data.recordings import AUDIO_SUFFIXES, as_float, decode
-from studiomic.errors import StudiomicError
 from studiomic.figures import si_sdr
 
 Samples = NDArray[np.float64]
@@ -143,34 +140,22 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> None:
     """Measure, print, and write OUT."""
-    systems = [open_system(str(path), path) for path in options.weights]
-    check_rates(systems, RATE)
+    systems = open_systems(options.weights)
     recordings = choose(read_recordings(options.scenarios), [REFERENCE_SCENARIO], options.clips)
     clips = {recording.clip.name: read_audio(recording.path) for recording in recordings}
     longest = max(map(len, clips.values()))
     noises = synthetic_noises(longest)
     if options.noise is not None:
         noises |= recorded_noises(options.noise, longest)
-    torch.set_num_threads(1)
     gains = {system.name: measure(system, clips, noises, options.ratio) for system in systems}
     print(table(gains))
-    if options.out is not None:
-        results = {
-            "machine": machine_in_words(),
-            "ratio_db": options.ratio,
-            "gain_db": {name: one.as_json() for name, one in gains.items()},
-        }
-        options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    found = {name: one.as_json() for name, one in gains.items()}
+    write_results(options.out, {"ratio_db": options.ratio, "gain_db": found})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; its exit code."""
-    try:
-        run(parse(arguments))
-    except (StudiomicError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(run, parse(arguments))
 
 
 if __name__ == "__main__":

@@ -10,23 +10,20 @@ so that a run can be watched; several of them stand side by side.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.machine import machine_in_words
 from benchmarks.measures import bounded, without_edges
 from benchmarks.scenario_folder import RATE
 from benchmarks.study.report import markdown_table
-from benchmarks.study.systems import System, check_rates, open_system
-from studiomic.errors import StudiomicError
+from benchmarks.study.systems import System
+from benchmarks.watching import exit_code, open_systems, write_results
 from studiomic.figures import level_difference, si_sdr
 
 Samples = NDArray[np.float64]
@@ -151,27 +148,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> None:
     """Measure, print, and write OUT."""
-    systems = [open_system(str(path), path) for path in options.weights]
-    check_rates(systems, RATE)
-    torch.set_num_threads(1)
-    changes = {system.name: measure(system) for system in systems}
+    changes = {system.name: measure(system) for system in open_systems(options.weights)}
     print(table(changes))
-    if options.out is not None:
-        results = {
-            "machine": machine_in_words(),
-            "changes": {name: [asdict(one) for one in found] for name, found in changes.items()},
-        }
-        options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_results(options.out, {"changes": {name: [asdict(one) for one in found] for name, found in changes.items()}})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; its exit code."""
-    try:
-        run(parse(arguments))
-    except (StudiomicError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(run, parse(arguments))
 
 
 if __name__ == "__main__":

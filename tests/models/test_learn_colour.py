@@ -16,7 +16,7 @@ from models.generators.falls import KINDS
 from models.generators.features import NEPERS_PER_DB
 from models.head_run import DONE_COLUMNS
 from models.learn_colour import ColourRun, CoveredMusic, collate_covers, main
-from tests.support.teaching import assert_only_learnt, taught
+from tests.support.teaching import assert_only_learnt, randomised, taught
 
 CONFIG = BandSplitConfig(
     window=1024, channels=6, blocks=1, colour_hidden=16, copy_shifts=copy_shifts([4000.0], 48000, 1024)
@@ -110,11 +110,7 @@ def test_the_equaliser_learns_and_nothing_else_does(
 def test_a_run_that_goes_on_begins_with_the_equaliser_there_is(
     generator: BandSplitGenerator, covered_music: CoveredMusic, tmp_path: Path
 ) -> None:
-    assert generator.colouring is not None
-    with torch.no_grad():
-        for value in generator.colouring.parameters():
-            value.copy_(torch.randn_like(value))
-    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    before = randomised(generator, generator.colouring)
     run = ColourRun(tmp_path, generator, 1e-3, 1.0, go_on=True)
     run.fold()
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
@@ -124,6 +120,7 @@ def test_a_run_that_goes_on_begins_with_the_equaliser_there_is(
         run.step(batch)
     run.fold()
     assert_only_learnt(generator, before, "colouring")
+    assert generator.colouring is not None
     moved = generator.colouring.widen - before["colouring.widen"]
     assert float(moved.abs().median()) < 0.1  # a few steps away, where a run that began anew would be anywhere
 

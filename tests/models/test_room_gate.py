@@ -22,7 +22,7 @@ from models.head_run import DONE_COLUMNS
 from models.learn_room import FRAMES_NOTED, MusicInRooms, RoomClips, RoomRun, collate_rooms, main
 from models.restoring import inputs
 from tests.support.generators import mask_columns
-from tests.support.teaching import assert_only_learnt, taught
+from tests.support.teaching import assert_only_learnt, randomised, taught
 
 CONFIG = BandSplitConfig(
     window=1024, channels=6, blocks=1, room_hidden=6, copy_shifts=copy_shifts([4000.0], 48000, 1024)
@@ -82,11 +82,7 @@ def test_the_gate_learns_and_nothing_else_does(generator: BandSplitGenerator, tm
 
 
 def test_a_run_that_goes_on_begins_with_the_gate_there_is(generator: BandSplitGenerator, tmp_path: Path) -> None:
-    assert generator.room_gate is not None
-    with torch.no_grad():
-        for value in generator.room_gate.parameters():
-            value.copy_(torch.randn_like(value))
-    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    before = randomised(generator, generator.room_gate)
     run = RoomRun(tmp_path, generator, 1e-3, 1.0, go_on=True)
     run.fold()
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())

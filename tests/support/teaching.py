@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.checkpoint import load_band_split, save_generator
 from models.generators.band_split import BandSplitGenerator
@@ -34,6 +34,15 @@ def taught(
     learnt, facts = load_band_split(out / WEIGHTS_NAME)
     with open(out / CURVE_NAME, newline="") as lines:
         return learnt, facts, list(csv.DictReader(lines))
+
+
+@torch.no_grad()
+def randomised(generator: BandSplitGenerator, part: nn.Module | None) -> dict[str, Tensor]:
+    """All weights of a generator by name, once those of a `part` that it has are random."""
+    assert part is not None
+    for value in part.parameters():
+        value.copy_(torch.randn_like(value))
+    return {name: value.clone() for name, value in generator.state_dict().items()}
 
 
 def assert_only_learnt(generator: BandSplitGenerator, before: Mapping[str, Tensor], part: str) -> None:

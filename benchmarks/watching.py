@@ -1,0 +1,42 @@
+"""What commands have in common that judge weights as models.train writes them, so that a run can be watched."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.machine import machine_in_words
+from benchmarks.scenario_folder import RATE
+from benchmarks.study.systems import System, check_rates, open_system
+from studiomic.errors import StudiomicError
+
+
+def open_systems(weights: Sequence[Path]) -> list[System]:
+    """The generators in files, named by their paths, on one thread each. Raises ValueError where one is no such file or
+    does not work at 48 kHz."""
+    systems = [open_system(str(path), path) for path in weights]
+    check_rates(systems, RATE)
+    torch.set_num_threads(1)
+    return systems
+
+
+def write_results(out: Path | None, results: Mapping[str, Any]) -> None:
+    """Results and the machine that they are of as JSON, where a file is named."""
+    if out is not None:
+        out.write_text(json.dumps({"machine": machine_in_words(), **results}, indent=1) + "\n", encoding="utf-8")
+
+
+def exit_code(run: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
+    """0 once it ran; 2 where it cannot, which is said in a line."""
+    try:
+        run(options)
+    except (StudiomicError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
