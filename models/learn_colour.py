@@ -116,9 +116,9 @@ class ColourRun(MeasuringRun):
             take_over(self.gate, ours.gate, ours.gate_bias)
             take_over(self.narrow, ours.narrow, ours.narrow_bias)
         self.hidden = nn.Sequential(self.widen, nn.SiLU(), nn.Dropout(dropout))
-        learnt = nn.ModuleList([self.hidden, self.gate, self.narrow])
-        self.before = copy.deepcopy(learnt).requires_grad_(False) if go_on else None
-        super().__init__(out, generator, learnt, learning_rate, planned)
+        self.learnt = nn.ModuleList([self.hidden, self.gate, self.narrow])
+        self.before = copy.deepcopy(self.learnt).requires_grad_(False) if go_on else None
+        super().__init__(out, generator, self.learnt, learning_rate, planned)
 
     @torch.no_grad()
     def told(self, audio: Tensor) -> Tensor:
@@ -152,8 +152,7 @@ class ColourRun(MeasuringRun):
         told, undoing, covered, of_tones = notes
         if self.before is not None:
             return self.kept(self.before, told, of_tones)
-        hidden = self.hidden(told)
-        logit, gains = self.gate(hidden).squeeze(1), self.narrow(hidden)
+        logit, gains = self.says(self.learnt, told)
         weights = covered + UNCOVERED_WEIGHT * (1.0 - covered)
         gate = functional.binary_cross_entropy_with_logits(logit, covered, weights)
         quiet, loud = HEARD_DB
@@ -164,13 +163,17 @@ class ColourRun(MeasuringRun):
         error = (heard * (gains - undoing).square()).sum() / heard.sum().clamp_min(1.0)
         return {"loss": gate + error, "gate": gate, "gains_db": error.sqrt() / NEPERS_PER_DB}
 
+    @staticmethod
+    def says(parts: nn.ModuleList, told: Tensor) -> tuple[Tensor, Tensor]:
+        """The gate's logit [notes] and the gains [notes, bands] of hidden units, gate and gains, by what is told."""
+        units, gate, narrow = parts
+        hidden = units(told)
+        return gate(hidden).squeeze(1), narrow(hidden)
+
     def kept(self, before: nn.ModuleList, told: Tensor, of_tones: Tensor) -> dict[str, Tensor]:
         """The squared errors of the gate's logit and of gains against what the equaliser `before` says of recordings,
         and the cross entropy of tones, which are not covered."""
-        (logit, gains), (said, said_gains) = (
-            (gate(hidden(told)).squeeze(1), narrow(hidden(told)))
-            for hidden, gate, narrow in ((self.hidden, self.gate, self.narrow), before)
-        )
+        (logit, gains), (said, said_gains) = (self.says(parts, told) for parts in (self.learnt, before))
         recorded = 1.0 - of_tones
         least, most = DECIDED_LOGITS
         moved = (logit.clamp(least, most) - said.clamp(least, most)).square()

@@ -15,7 +15,7 @@ from models.generators.band_split import TOLD_OVER_TIME, BandSplitConfig, BandSp
 from models.generators.falls import KINDS
 from models.generators.features import NEPERS_PER_DB
 from models.head_run import DONE_COLUMNS
-from models.learn_colour import ColourRun, CoveredMusic, collate_covers, main
+from models.learn_colour import UNCOVERED_WEIGHT, ColourRun, CoveredMusic, collate_covers, main
 from tests.support.teaching import assert_only_learnt, randomised, taught
 
 CONFIG = BandSplitConfig(
@@ -123,6 +123,25 @@ def test_a_run_that_goes_on_begins_with_the_equaliser_there_is(
     assert generator.colouring is not None
     moved = generator.colouring.widen - before["colouring.widen"]
     assert float(moved.abs().median()) < 0.1  # a few steps away, where a run that began anew would be anywhere
+
+
+def test_what_goes_on_is_held_to_what_it_said_of_recordings_and_learns_that_tones_are_not_covered(
+    generator: BandSplitGenerator, tmp_path: Path
+) -> None:
+    """An equaliser whose logit is nought, two recordings and a tone."""
+    run = ColourRun(tmp_path, generator, 1e-3, 1.0, go_on=True)
+    told = torch.randn(3, 48 * TOLD_OVER_TIME)
+    notes = (told, torch.ones(3, 48), torch.ones(3), torch.tensor([0.0, 0.0, 1.0]))
+    for logit, moved in ((0.0, 0.0), (0.5, 0.5), (9.0, 4.0)):  # beyond 4 the gate is as open as it can be
+        with torch.no_grad():
+            run.gate.bias.fill_(logit)
+            losses = run.losses(notes)
+        of_tone = UNCOVERED_WEIGHT * math.log1p(math.exp(logit))
+        assert float(losses["gate"]) == pytest.approx((2 * moved**2 + of_tone) / 3, rel=1e-5)
+        assert float(losses["gains_db"]) == 0.0
+    with torch.no_grad():
+        run.narrow.bias.fill_(2.0 * NEPERS_PER_DB)
+        assert float(run.losses(notes)["gains_db"]) == pytest.approx(2.0 * math.sqrt(2 / 3), rel=1e-5)
 
 
 def test_bands_that_hold_nothing_say_nothing_of_a_cover(generator: BandSplitGenerator, tmp_path: Path) -> None:

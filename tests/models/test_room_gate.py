@@ -91,6 +91,21 @@ def test_a_run_that_goes_on_begins_with_the_gate_there_is(generator: BandSplitGe
     assert_only_learnt(generator, before, "room_gate")
 
 
+def test_what_goes_on_is_held_to_what_it_said_of_recordings_and_learns_that_tones_are_in_no_room(
+    generator: BandSplitGenerator, tmp_path: Path
+) -> None:
+    """A gate that tells half a neper of everything; what is known of the recording, the first of two, says nothing."""
+    assert generator.room_gate is not None
+    generator.room_gate.narrow_bias.fill_(-0.5)
+    run = RoomRun(tmp_path, generator, 1e-3, 1.0, go_on=True)
+    bands = generator.layout.bands
+    told = torch.randn(2, bands * (KINDS + 1))
+    notes = (told, -torch.ones(2, bands), torch.zeros(2, bands), torch.tensor([[0.0], [1.0]]))
+    losses = run.losses(notes)
+    assert float(losses["loss"].detach()) == pytest.approx(0.5 * 0.5**2)
+    assert float(losses["added_db"].detach()) == pytest.approx(0.25 / NEPERS_PER_DB)
+
+
 def test_steady_tones_are_in_no_room_which_is_known_of_silent_bands_too(
     generator: BandSplitGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
