@@ -70,7 +70,7 @@ def sounds() -> dict[str, Samples]:
     """The sounds by name, [samples] each at 48 kHz, whatever their level."""
     time = np.arange(round(SECONDS * RATE)) / RATE
     harmonics, odd = range(1, 9), range(1, 200, 2)
-    octaves = np.log(HIGHEST_HERTZ / 50) / SECONDS
+    growth = np.log(HIGHEST_HERTZ / 50) / SECONDS
 
     def sine(hertz: float) -> Samples:
         return partials(hertz, time, [1], 0.0)
@@ -82,7 +82,7 @@ def sounds() -> dict[str, Samples]:
     return {
         **{f"sine, {hertz} Hz": sine(hertz) for hertz in SINE_HERTZ},
         "two sines, of a telephone's key": sine(697) + sine(1209),
-        "sweep, 50 Hz to 20 kHz": np.sin(2 * np.pi * 50 / octaves * (np.exp(octaves * time) - 1)),
+        "sweep, 50 Hz to 20 kHz": np.sin(2 * np.pi * 50 / growth * (np.exp(growth * time) - 1)),
         "chord of an organ": np.sum([partials(hertz, time, harmonics, 1.0) for hertz in chord], axis=0),
         "square wave, 220 Hz": square(220),
         "saw tooth, 110 Hz": partials(110, time, range(1, 200), 1.0),

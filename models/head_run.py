@@ -133,8 +133,8 @@ class Widening(nn.Module):
             nn.init.zeros_(self.learnt.bias)
         self.register_buffer("usual", torch.zeros(told))
         self.register_buffer("deviation", torch.ones(told))
-        self.register_buffer("weight", weight.detach().clone() if go_on else torch.zeros_like(weight))
-        self.register_buffer("bias", bias.detach().squeeze(1).clone() if go_on else torch.zeros(units))
+        self.register_buffer("weight", weight.detach() * go_on)
+        self.register_buffer("bias", bias.detach().squeeze(1) * go_on)
         self.measured: list[Tensor] = []
 
     def measure(self, told: Tensor) -> None:
@@ -188,15 +188,15 @@ def run_head(
     module: str,
     description: str,
     degradations: str,
-    make_run: Callable[[Path, BandSplitGenerator, argparse.Namespace], HeadRun],
+    make_run: Callable[..., HeadRun],
     make_batches: Callable[[Lessons, argparse.Namespace], Iterable[Any]],
     batch: int,
     seconds: float,
     goes_on: bool = False,
 ) -> None:
     """The command line of `python -m models.<module>`, by default of `batch` clips of `seconds` a step; with `goes_on`
-    it offers to begin with what the weights hold. Raises ValueError where the weights lack what is to be taught, or
-    nothing can teach."""
+    it offers what is the run's `go_on`. Raises ValueError where the weights lack what is to be taught, or nothing can
+    teach."""
     parser = argparse.ArgumentParser(
         prog=f"python -m models.{module}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -205,11 +205,14 @@ def run_head(
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     parser.add_argument("--weights", type=Path, required=True, help="of the streaming generator to teach")
     if goes_on:
-        parser.add_argument("--go-on", action="store_true", help="begin with what the weights hold, not with nothing")
+        parser.add_argument(
+            "--go-on", action="store_true", help="keep what the weights say of recordings, learn of tones"
+        )
     given = parser.parse_args(arguments)
     prepare_process(given.seed, given.threads)
     generator, facts = load_band_split(given.weights)
-    run = make_run(given.out, generator, given)
+    chosen = {"go_on": given.go_on} if goes_on else {}
+    run = make_run(given.out, generator, given.learning_rate, given.minutes, **chosen)
     lessons = Lessons.find(given, degradations, None)
     training = make_batches(lessons, given)
     given.out.mkdir(parents=True, exist_ok=True)

@@ -202,11 +202,7 @@ def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[tuple[Tensor,
 
 def main(arguments: Sequence[str] | None = None) -> None:
     recipe = f"{BEFORE_THE_COVER}, {BEHIND_IT}"
-
-    def make_run(out: Path, generator: BandSplitGenerator, given: argparse.Namespace) -> ColourRun:
-        return ColourRun(out, generator, given.learning_rate, given.minutes, given.go_on)
-
-    run_head(arguments, "learn_colour", __doc__ or "", recipe, make_run, music, BATCH, SECONDS, goes_on=True)
+    run_head(arguments, "learn_colour", __doc__ or "", recipe, ColourRun, music, BATCH, SECONDS, goes_on=True)
 
 
 if __name__ == "__main__":

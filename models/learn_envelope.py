@@ -126,10 +126,7 @@ def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[Batch]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    def make_run(out: Path, generator: BandSplitGenerator, given: argparse.Namespace) -> EnvelopeRun:
-        return EnvelopeRun(out, generator, given.learning_rate, given.minutes)
-
-    run_head(arguments, "learn_envelope", __doc__ or "", RECIPE, make_run, music, BATCH, SECONDS)
+    run_head(arguments, "learn_envelope", __doc__ or "", RECIPE, EnvelopeRun, music, BATCH, SECONDS)
 
 
 if __name__ == "__main__":

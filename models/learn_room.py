@@ -173,10 +173,7 @@ def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[RoomClips]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    def make_run(out: Path, generator: BandSplitGenerator, given: argparse.Namespace) -> RoomRun:
-        return RoomRun(out, generator, given.learning_rate, given.minutes, given.go_on)
-
-    run_head(arguments, "learn_room", __doc__ or "", RECIPE, make_run, music, BATCH, SECONDS, goes_on=True)
+    run_head(arguments, "learn_room", __doc__ or "", RECIPE, RoomRun, music, BATCH, SECONDS, goes_on=True)
 
 
 if __name__ == "__main__":

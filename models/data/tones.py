@@ -16,8 +16,7 @@ SPREAD_OCTAVES = 1.0  # of its notes about that
 STEADY_SHARE = 0.35  # of clips are one note
 NOTE_SECONDS = (0.08, 3.0)
 REST_SHARE = 0.1  # of notes
-MOST_AT_ONCE = 3
-AT_ONCE_ODDS = (0.5, 0.2, 0.3)
+AT_ONCE_ODDS = (0.5, 0.2, 0.3)  # of one note, two, three
 PURE_SHARE, HARMONIC_SHARE = 0.45, 0.4  # of clips; the partials of the rest have no common fundamental
 MOST_PARTIALS = 24
 MOST_UNRELATED = 6
@@ -68,7 +67,7 @@ def tones(samples: int, random: np.random.Generator) -> Samples:
     100 cases one note from the beginning to the end."""
     ratios, amplitudes = _partials(random)
     base = _between((LOWEST_HZ, HIGHEST_HZ), random)
-    at_once = int(random.choice(MOST_AT_ONCE, p=AT_ONCE_ODDS)) + 1
+    at_once = int(random.choice(len(AT_ONCE_ODDS), p=AT_ONCE_ODDS)) + 1
     ramp = max(1, int(_between(RAMP_SECONDS, random) * SAMPLE_RATE))
     decay = _between(DECAY_SECONDS, random) if random.random() < DECAYING_SHARE else np.inf
     vibrato = (_between(VIBRATO_HZ, random), _between(VIBRATO_OCTAVES, random) * (random.random() < VIBRATO_SHARE))
@@ -76,8 +75,9 @@ def tones(samples: int, random: np.random.Generator) -> Samples:
     found = np.zeros(samples, dtype=np.float32)
     start = 0
     for length in _lengths(samples, random):
-        time = np.arange(length) / SAMPLE_RATE
-        ends = np.minimum(np.arange(length), np.arange(length)[::-1]) / ramp
+        index = np.arange(length)
+        time = index / SAMPLE_RATE
+        ends = np.minimum(index, index[::-1]) / ramp
         envelope = np.minimum(ends, 1.0) * np.exp(-time / decay)
         bend = vibrato[1] * np.sin(2 * np.pi * vibrato[0] * time) + glide * time / max(time[-1], 1 / SAMPLE_RATE)
         for _ in range(at_once):
@@ -85,9 +85,10 @@ def tones(samples: int, random: np.random.Generator) -> Samples:
                 continue
             note = base * 2 ** random.uniform(-SPREAD_OCTAVES, SPREAD_OCTAVES)
             hertz = np.clip(note * 2**bend, *LIMITS_HZ)
+            highest = hertz.max()
             turns = np.cumsum(hertz) / SAMPLE_RATE
             for ratio, amplitude in zip(ratios, amplitudes, strict=True):
-                if ratio * hertz.max() <= LIMITS_HZ[1]:
+                if ratio * highest <= LIMITS_HZ[1]:
                     part = envelope * amplitude * np.sin(2 * np.pi * ratio * turns + random.uniform(0, 2 * np.pi))
                     found[start : start + length] += part.astype(np.float32)
         start += length
