@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.checkpoint import load_band_split, save_generator
 from models.curve import append_row, means
@@ -111,30 +110,17 @@ class NotingRun(HeadRun):
 
 
 class Widening(nn.Module):
-    """The first layer of what learns: values [..., told] to [..., units].
-
-    It learns by how far from usual each value is, beside a layer that is told values as they are and stays: the one
-    that a run goes on from, or zero. Both together are one layer that is told values as they are.
-    """
+    """The first layer of what learns: values [..., told] to [..., units], by how far from usual each value is."""
 
     usual: Tensor
     deviation: Tensor
-    weight: Tensor
-    bias: Tensor
 
-    def __init__(self, weight: Tensor, bias: Tensor, dropout: float, go_on: bool) -> None:
-        """`weight` [units, told] and `bias` [units, 1]: of the layer that there is, which stays with `go_on`."""
+    def __init__(self, told: int, units: int, dropout: float) -> None:
         super().__init__()
-        units, told = weight.shape
         self.dropout = nn.Dropout(dropout)
         self.learnt = nn.Linear(told, units)
-        if go_on:
-            nn.init.zeros_(self.learnt.weight)
-            nn.init.zeros_(self.learnt.bias)
         self.register_buffer("usual", torch.zeros(told))
         self.register_buffer("deviation", torch.ones(told))
-        self.register_buffer("weight", weight.detach() * go_on)
-        self.register_buffer("bias", bias.detach().squeeze(1) * go_on)
         self.measured: list[Tensor] = []
 
     def measure(self, told: Tensor) -> None:
@@ -147,19 +133,29 @@ class Widening(nn.Module):
 
     def forward(self, told: Tensor) -> Tensor:
         unusual: Tensor = self.learnt(self.dropout((told - self.usual) / self.deviation))
-        return unusual + functional.linear(told, self.weight, self.bias)
+        return unusual
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """Weights and bias of the whole for values as they are: [units, told], [units, 1]."""
+        """Weights and bias for values as they are: [units, told], [units, 1]."""
         weights = self.learnt.weight / self.deviation
-        return weights + self.weight, (self.learnt.bias - weights @ self.usual + self.bias).unsqueeze(1)
+        return weights, (self.learnt.bias - weights @ self.usual).unsqueeze(1)
 
 
 @torch.no_grad()
-def take_over(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
-    """Let a layer begin with a `weight` [units, values] and a `bias` [units, 1]."""
+def settled_layer(weight: Tensor, bias: Tensor) -> nn.Linear:
+    """A layer of a `weight` [units, values] and a `bias` [units, 1], which learns nothing."""
+    layer = nn.Linear(weight.shape[1], len(weight)).requires_grad_(False)
     layer.weight.copy_(weight)
     layer.bias.copy_(bias.squeeze(1))
+    return layer
+
+
+def telling_layer(units: int, values: int, beside: bool) -> nn.Linear:
+    """A layer [..., units] to [..., values]: `beside` other units' it adds nothing at first, and no bias."""
+    layer = nn.Linear(units, values, bias=not beside)
+    if beside:
+        nn.init.zeros_(layer.weight)
+    return layer
 
 
 class MeasuringRun(NotingRun):
@@ -192,11 +188,11 @@ def run_head(
     make_batches: Callable[[Lessons, argparse.Namespace], Iterable[Any]],
     batch: int,
     seconds: float,
-    goes_on: bool = False,
+    takes_units: bool = False,
 ) -> None:
-    """The command line of `python -m models.<module>`, by default of `batch` clips of `seconds` a step; with `goes_on`
-    it offers what is the run's `go_on`. Raises ValueError where the weights lack what is to be taught, or nothing can
-    teach."""
+    """The command line of `python -m models.<module>`, by default of `batch` clips of `seconds` a step; with
+    `takes_units` it offers what is the run's `beside`. Raises ValueError where the weights lack what is to be taught,
+    or nothing can teach."""
     parser = argparse.ArgumentParser(
         prog=f"python -m models.{module}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -204,14 +200,18 @@ def run_head(
     add_run_arguments(parser, batch, seconds, options.workers, options.seed)
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     parser.add_argument("--weights", type=Path, required=True, help="of the streaming generator to teach")
-    if goes_on:
+    if takes_units:
         parser.add_argument(
-            "--go-on", action="store_true", help="keep what the weights say of recordings, learn of tones"
+            "--beside",
+            type=int,
+            default=0,
+            metavar="UNITS",
+            help="units that learn of tones beside those there are, which stay (default: these learn anew)",
         )
     given = parser.parse_args(arguments)
     prepare_process(given.seed, given.threads)
     generator, facts = load_band_split(given.weights)
-    chosen = {"go_on": given.go_on} if goes_on else {}
+    chosen = {"beside": given.beside} if takes_units else {}
     run = make_run(given.out, generator, given.learning_rate, given.minutes, **chosen)
     lessons = Lessons.find(given, degradations, None)
     training = make_batches(lessons, given)

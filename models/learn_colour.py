@@ -5,8 +5,9 @@ Half of the music it hears was recorded through a random cover (models/data/step
 be rooms and noise. Some is steady tones (models/data/tones.py), which were never covered. Of each clip it notes how the
 bands are over time, and what the cover did. From all notes so far the gate learns which half was covered, the equaliser
 the cover's gains with the opposite sign. All other weights of W stay as they are. The run begins anew at each call: it
-takes minutes. With --go-on the equaliser of W goes on saying what it says of recordings, and learns of tones alone that
-they are not covered (learning without forgetting: Li and Hoiem 2016, arXiv 1606.09282).
+takes minutes. With --beside UNITS so many units more learn of tones alone that they are not covered, and to say nothing
+of recordings; what the equaliser's units of W say stays (learning without forgetting: Li and Hoiem 2016, arXiv
+1606.09282; in units of its own: Rusu et al. 2016, arXiv 1606.04671).
 
 OUT/generator.safetensors   the weights with the equaliser's       OUT/curve.csv   losses over time
 """
@@ -14,8 +15,8 @@ OUT/generator.safetensors   the weights with the equaliser's       OUT/curve.csv
 from __future__ import annotations
 
 import argparse
-import copy
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +34,8 @@ from models.data.steps.bandwidth import COVER_HERTZ, coloured_by, cover_gain_db
 from models.generators.band_split import FLOORS, LARGEST_COLOUR, BandSplitGenerator
 from models.generators.falls import KINDS
 from models.generators.features import NEPERS_PER_DB, share_of
-from models.head_run import MeasuringRun, Widening, run_head, take_over
+from models.generators.resizing import resized
+from models.head_run import MeasuringRun, Widening, run_head, settled_layer, telling_layer
 from models.run_arguments import Lessons
 
 BEFORE_THE_COVER = "room -4..12 @0.3, noise any 0..30 @0.5, noise rumble 0..30 @0.2"
@@ -103,21 +105,26 @@ class ColourRun(MeasuringRun):
     notes_a_fit = 192
 
     def __init__(
-        self, out: Path, generator: BandSplitGenerator, learning_rate: float, planned: float, go_on: bool = False
+        self, out: Path, generator: BandSplitGenerator, learning_rate: float, planned: float, beside: int = 0
     ) -> None:
-        if generator.colouring is None:
+        ours = generator.colouring
+        if ours is None:
             raise ValueError("the generator has no equaliser: wanted one of a colour_hidden above 0")
-        self.colouring = ours = generator.colouring
-        dropout = 0.0 if go_on else DROPOUT
-        self.widen = Widening(ours.widen, ours.widen_bias, dropout, go_on)
-        hidden = len(ours.widen)
-        self.gate, self.narrow = nn.Linear(hidden, 1), nn.Linear(hidden, generator.layout.bands)
-        if go_on:
-            take_over(self.gate, ours.gate, ours.gate_bias)
-            take_over(self.narrow, ours.narrow, ours.narrow_bias)
+        hidden, told = ours.widen.shape
+        self.before = None
+        if beside:
+            widen = nn.Sequential(settled_layer(ours.widen, ours.widen_bias), nn.SiLU())
+            gate, narrow = (settled_layer(*of) for of in ((ours.gate, ours.gate_bias), (ours.narrow, ours.narrow_bias)))
+            self.before = nn.ModuleList([widen, gate, narrow])
+            generator = resized(generator, replace(generator.config, colour_hidden=hidden + beside)).eval()
+        assert generator.colouring is not None
+        self.colouring = generator.colouring
+        units, dropout = beside or hidden, 0.0 if beside else DROPOUT
+        self.widen = Widening(told, units, dropout)
+        self.gate = telling_layer(units, 1, beside > 0)
+        self.narrow = telling_layer(units, generator.layout.bands, beside > 0)
         self.hidden = nn.Sequential(self.widen, nn.SiLU(), nn.Dropout(dropout))
         self.learnt = nn.ModuleList([self.hidden, self.gate, self.narrow])
-        self.before = copy.deepcopy(self.learnt).requires_grad_(False) if go_on else None
         super().__init__(out, generator, self.learnt, learning_rate, planned)
 
     @torch.no_grad()
@@ -171,27 +178,27 @@ class ColourRun(MeasuringRun):
         return gate(hidden).squeeze(1), narrow(hidden)
 
     def kept(self, before: nn.ModuleList, told: Tensor, of_tones: Tensor) -> dict[str, Tensor]:
-        """The squared errors of the gate's logit and of gains against what the equaliser `before` says of recordings,
-        and the cross entropy of tones, which are not covered."""
-        (logit, gains), (said, said_gains) = (self.says(parts, told) for parts in (self.learnt, before))
-        recorded = 1.0 - of_tones
+        """The squared error of the gate's logit against what the equaliser `before` says of recordings, and the cross
+        entropy of tones, which are not covered. What undoes a cover is not asked: units beside leave it as it is."""
+        (added, _), (said, _) = (self.says(parts, told) for parts in (self.learnt, before))
+        logit = said + added
         least, most = DECIDED_LOGITS
         moved = (logit.clamp(least, most) - said.clamp(least, most)).square()
-        gate_loss = (recorded * moved + of_tones * UNCOVERED_WEIGHT * functional.softplus(logit)).mean()
-        error = (recorded.unsqueeze(1) * (gains - said_gains).square()).mean()
-        return {"loss": gate_loss + error, "gate": gate_loss, "gains_db": error.sqrt() / NEPERS_PER_DB}
+        gate = ((1.0 - of_tones) * moved + of_tones * UNCOVERED_WEIGHT * functional.softplus(logit)).mean()
+        return {"loss": gate, "gate": gate, "gains_db": torch.zeros(())}
 
     @torch.no_grad()
     def fold(self) -> None:
         """Bring what is learnt into the equaliser, which is told everything as it is."""
         weights, bias = self.widen.folded()
-        ours = self.colouring
-        ours.widen.copy_(weights)
-        ours.widen_bias.copy_(bias)
-        ours.narrow.copy_(self.narrow.weight)
-        ours.narrow_bias.copy_(self.narrow.bias.unsqueeze(1))
-        ours.gate.copy_(self.gate.weight)
-        ours.gate_bias.copy_(self.gate.bias.unsqueeze(1))
+        ours, units = self.colouring, len(bias)  # the last ones: all, or those beside
+        ours.widen[-units:] = weights
+        ours.widen_bias[-units:] = bias
+        ours.narrow[:, -units:] = self.narrow.weight
+        ours.gate[:, -units:] = self.gate.weight
+        if self.before is None:
+            ours.narrow_bias.copy_(self.narrow.bias.unsqueeze(1))
+            ours.gate_bias.copy_(self.gate.bias.unsqueeze(1))
 
 
 def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[tuple[Tensor, Tensor, Tensor]]:
@@ -202,7 +209,7 @@ def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[tuple[Tensor,
 
 def main(arguments: Sequence[str] | None = None) -> None:
     recipe = f"{BEFORE_THE_COVER}, {BEHIND_IT}"
-    run_head(arguments, "learn_colour", __doc__ or "", recipe, ColourRun, music, BATCH, SECONDS, goes_on=True)
+    run_head(arguments, "learn_colour", __doc__ or "", recipe, ColourRun, music, BATCH, SECONDS, takes_units=True)
 
 
 if __name__ == "__main__":

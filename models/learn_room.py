@@ -4,7 +4,8 @@ It hears music, of which more than half was recorded in a room; in all of it the
 Some is steady tones (models/data/tones.py), which were in no room. Of each clip it notes how sound falls and how loud
 the bands are, and how much louder the room made each band than the music itself. From all notes so far the gate of
 rooms learns the one from the other. All other weights of W stay as they are. The run begins anew at each call. With
---go-on the gate of W goes on saying what it says of recordings, and learns of tones alone that they are in no room.
+--beside UNITS so many units more learn of tones alone that they are in no room, and to say nothing of recordings; what
+the gate's units of W say stays.
 
 OUT/generator.safetensors   the weights with the gate's       OUT/curve.csv   losses over time
 """
@@ -12,8 +13,8 @@ OUT/generator.safetensors   the weights with the gate's       OUT/curve.csv   lo
 from __future__ import annotations
 
 import argparse
-import copy
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,8 +28,9 @@ from models.data.degradations import Samples
 from models.data.recipes import Recipe
 from models.generators.band_split import BandSplitGenerator
 from models.generators.features import LONG_SECONDS, NEPERS_PER_DB, share_of
+from models.generators.resizing import resized
 from models.generators.room_gate import LARGEST_ADDED
-from models.head_run import MeasuringRun, Widening, run_head, take_over
+from models.head_run import MeasuringRun, Widening, run_head, settled_layer, telling_layer
 from models.run_arguments import Lessons
 
 RECIPE = (
@@ -95,18 +97,22 @@ class RoomRun(MeasuringRun):
     notes_a_fit = 128
 
     def __init__(
-        self, out: Path, generator: BandSplitGenerator, learning_rate: float, planned: float, go_on: bool = False
+        self, out: Path, generator: BandSplitGenerator, learning_rate: float, planned: float, beside: int = 0
     ) -> None:
-        if generator.room_gate is None:
+        gate = generator.room_gate
+        if gate is None:
             raise ValueError("the generator has no gate of rooms: wanted one of a room_hidden above 0")
-        self.gate = gate = generator.room_gate
-        dropout = 0.0 if go_on else DROPOUT
-        self.widen = Widening(gate.widen, gate.widen_bias, dropout, go_on)
-        self.narrow = nn.Linear(len(gate.widen), gate.bands)
-        if go_on:
-            take_over(self.narrow, gate.narrow, gate.narrow_bias)
+        self.before = None
+        if beside:
+            narrow = settled_layer(gate.narrow, gate.narrow_bias)
+            self.before = nn.Sequential(settled_layer(gate.widen, gate.widen_bias), nn.SiLU(), narrow)
+            generator = resized(generator, replace(generator.config, room_hidden=len(gate.widen) + beside)).eval()
+        assert generator.room_gate is not None
+        self.gate = generator.room_gate
+        units, dropout = beside or len(gate.widen), 0.0 if beside else DROPOUT
+        self.widen = Widening(gate.widen.shape[1], units, dropout)
+        self.narrow = telling_layer(units, gate.bands, beside > 0)
         learnt = nn.Sequential(self.widen, nn.SiLU(), nn.Dropout(dropout), self.narrow)
-        self.before = copy.deepcopy(learnt) if go_on else None
         super().__init__(out, generator, learnt, learning_rate, planned)
         self.learnt = learnt
         self.window = torch.hann_window(generator.config.window)
@@ -131,10 +137,12 @@ class RoomRun(MeasuringRun):
     def fold(self) -> None:
         """Bring what is learnt into the gate, which is told everything as it is."""
         weights, bias = self.widen.folded()
-        self.gate.widen.copy_(weights)
-        self.gate.widen_bias.copy_(bias)
-        self.gate.narrow.copy_(self.narrow.weight)
-        self.gate.narrow_bias.copy_(self.narrow.bias.unsqueeze(1))
+        units = len(bias)  # the last ones: all, or those beside
+        self.gate.widen[-units:] = weights
+        self.gate.widen_bias[-units:] = bias
+        self.gate.narrow[:, -units:] = self.narrow.weight
+        if self.before is None:
+            self.gate.narrow_bias.copy_(self.narrow.bias.unsqueeze(1))
 
     def noted(self, batch: RoomClips) -> Notes:
         """What the gate is told in some frames, spread over each clip, and what the room added."""
@@ -155,11 +163,13 @@ class RoomRun(MeasuringRun):
     def losses(self, notes: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """The squared error of what rooms added, in bands that are heard, and the mean size of both in dB."""
         told, undoing, weights, of_tones = notes
+        found = self.learnt(told)
         if self.before is not None:
-            with torch.no_grad():
-                undoing = (1.0 - of_tones) * self.before(told).clamp(-LARGEST_ADDED, 0.0)
+            said = self.before(told)
+            found = (said + found).clamp_max(0.0)  # the gate hears of no more
+            undoing = (1.0 - of_tones) * said.clamp_max(0.0)
             weights = torch.ones_like(undoing)
-        error = self.learnt(told) - undoing
+        error = found - undoing
         whole = weights.sum().clamp_min(1.0)
         loss = (weights * error.square()).sum() / whole
         added_db, error_db = ((weights * x.abs()).sum() / whole / NEPERS_PER_DB for x in (undoing, error))
@@ -173,7 +183,7 @@ def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[RoomClips]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    run_head(arguments, "learn_room", __doc__ or "", RECIPE, RoomRun, music, BATCH, SECONDS, goes_on=True)
+    run_head(arguments, "learn_room", __doc__ or "", RECIPE, RoomRun, music, BATCH, SECONDS, takes_units=True)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ MAY_DIFFER = (
     "empty_db",
     *HIDDEN_SIZES,
 )
-MAY_BE_NEW = ("colour_hidden", "room_hidden", "envelope_hidden")
+MAY_GROW = ("colour_hidden", "room_hidden", "envelope_hidden")
 # What gives hidden units back: zero for new ones, so that they change nothing at first.
 OUTPUTS = (
     "time.out.weight",
@@ -74,16 +74,16 @@ def resized(generator: BandSplitGenerator, config: BandSplitConfig) -> BandSplit
 
     Raises ValueError where the configurations differ in more than the window, the hop and what they make of copies'
     shifts, the number of blocks and of their hidden units, how many bins share weights, what is empty, whether it draws
-    peaks again and evens out what is copied, and a colouring, an envelope or a gate of rooms that only the new one has
-    (a gate is to be taught anew at another window or hop).
+    peaks again and evens out what is copied, and a colouring, an envelope or a gate of rooms that the old one lacks or
+    has fewer units in (a gate is to be taught anew at another window or hop).
     """
     old = generator.config
-    heads = {name: getattr(old, name) or getattr(config, name) for name in MAY_BE_NEW}
+    heads = {name: max(getattr(old, name), getattr(config, name)) for name in MAY_GROW}
     changed = {name: getattr(config, name) for name in MAY_DIFFER}
     if replace(old, **heads, **changed) != config:
         raise ValueError(
             f"got weights of a generator of {old}, wanted of {config}, or one that differs in its window, hop, blocks, "
-            "most_units, hidden units or by having no colouring"
+            "most_units, hidden units or by having no colouring, or a smaller one"
         )
     longer = config.window / old.window
     shifts = tuple(round(shift * longer) for shift in old.copy_shifts)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from models.data.material import Material
 from models.data.steps.bandwidth import COVER_HERTZ
@@ -16,7 +17,7 @@ from models.generators.falls import KINDS
 from models.generators.features import NEPERS_PER_DB
 from models.head_run import DONE_COLUMNS
 from models.learn_colour import UNCOVERED_WEIGHT, ColourRun, CoveredMusic, collate_covers, main
-from tests.support.teaching import assert_only_learnt, randomised, taught
+from tests.support.teaching import assert_only_added, assert_only_learnt, randomised, taught
 
 CONFIG = BandSplitConfig(
     window=1024, channels=6, blocks=1, colour_hidden=16, copy_shifts=copy_shifts([4000.0], 48000, 1024)
@@ -107,41 +108,44 @@ def test_the_equaliser_learns_and_nothing_else_does(
     assert_only_learnt(generator, before, "colouring")
 
 
-def test_a_run_that_goes_on_begins_with_the_equaliser_there_is(
+def test_units_beside_those_there_are_begin_as_nothing_and_alone_learn(
     generator: BandSplitGenerator, covered_music: CoveredMusic, tmp_path: Path
 ) -> None:
     before = randomised(generator, generator.colouring)
-    run = ColourRun(tmp_path, generator, 1e-3, 1.0, go_on=True)
-    run.fold()
-    assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
-    random = np.random.default_rng(2)
-    batch = collate_covers([covered_music.example(random) for _ in range(4)])
-    for _ in range(2):
-        run.step(batch)
-    run.fold()
-    assert_only_learnt(generator, before, "colouring")
+    told, heard = torch.randn(48 * TOLD_OVER_TIME, 5), torch.full((1, 5), 100.0)
     assert generator.colouring is not None
-    moved = generator.colouring.widen - before["colouring.widen"]
-    assert float(moved.abs().median()) < 0.1  # a few steps away, where a run that began anew would be anywhere
+    said = generator.colouring(told, heard)
+    run = ColourRun(tmp_path, generator, 1e-3, 1.0, beside=4)
+    run.fold()
+    assert run.generator.config.colour_hidden == CONFIG.colour_hidden + 4
+    torch.testing.assert_close(run.colouring(told, heard), said)
+    random = np.random.default_rng(2)
+    heard, nepers, of_tones = collate_covers([covered_music.example(random) for _ in range(4)])
+    run.step((heard, nepers, torch.ones_like(of_tones)))
+    run.fold()
+    assert_only_added(run.generator, before, "colouring", CONFIG.colour_hidden)
+    assert run.colouring.widen[-4:].any()
+    assert run.colouring.gate[:, -4:].any()
+    assert not run.colouring.narrow[:, -4:].any()  # what undoes a cover stays
 
 
-def test_what_goes_on_is_held_to_what_it_said_of_recordings_and_learns_that_tones_are_not_covered(
+def test_units_beside_are_held_to_what_was_said_of_recordings_and_learn_that_tones_are_not_covered(
     generator: BandSplitGenerator, tmp_path: Path
 ) -> None:
-    """An equaliser whose logit is nought, two recordings and a tone."""
-    run = ColourRun(tmp_path, generator, 1e-3, 1.0, go_on=True)
+    """An equaliser whose logit is nought, two recordings and a tone; what is added to all of them is moved."""
+    run = ColourRun(tmp_path, generator, 1e-3, 1.0, beside=1)
+    assert run.before is not None
     told = torch.randn(3, 48 * TOLD_OVER_TIME)
     notes = (told, torch.ones(3, 48), torch.ones(3), torch.tensor([0.0, 0.0, 1.0]))
+    run.learnt[1] = added = nn.Linear(1, 1)
+    nn.init.zeros_(added.weight)
     for logit, moved in ((0.0, 0.0), (0.5, 0.5), (9.0, 4.0)):  # beyond 4 the gate is as open as it can be
         with torch.no_grad():
-            run.gate.bias.fill_(logit)
+            added.bias.fill_(logit)
             losses = run.losses(notes)
         of_tone = UNCOVERED_WEIGHT * math.log1p(math.exp(logit))
         assert float(losses["gate"]) == pytest.approx((2 * moved**2 + of_tone) / 3, rel=1e-5)
-        assert float(losses["gains_db"]) == 0.0
-    with torch.no_grad():
-        run.narrow.bias.fill_(2.0 * NEPERS_PER_DB)
-        assert float(run.losses(notes)["gains_db"]) == pytest.approx(2.0 * math.sqrt(2 / 3), rel=1e-5)
+        assert losses["loss"] is losses["gate"]
 
 
 def test_bands_that_hold_nothing_say_nothing_of_a_cover(generator: BandSplitGenerator, tmp_path: Path) -> None:

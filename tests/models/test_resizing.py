@@ -93,6 +93,12 @@ def test_fewer_blocks_are_the_first_ones_and_an_equaliser_begins_with_nothing(tr
     assert again.colouring is not None
     assert made.colouring is not None
     assert torch.equal(again.colouring.widen, made.colouring.widen)
+    grown = resized(made, replace(made.config, colour_hidden=7))
+    assert grown.colouring is not None
+    assert torch.equal(grown.colouring.widen[:4], made.colouring.widen)
+    assert not grown.colouring.narrow[:, 4:].any()
+    with pytest.raises(ValueError, match="or by having no colouring, or a smaller one"):
+        resized(made, replace(made.config, colour_hidden=3))
 
 
 @torch.no_grad()

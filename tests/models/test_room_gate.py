@@ -22,7 +22,7 @@ from models.head_run import DONE_COLUMNS
 from models.learn_room import FRAMES_NOTED, MusicInRooms, RoomClips, RoomRun, collate_rooms, main
 from models.restoring import inputs
 from tests.support.generators import mask_columns
-from tests.support.teaching import assert_only_learnt, randomised, taught
+from tests.support.teaching import assert_only_added, assert_only_learnt, randomised, taught
 
 CONFIG = BandSplitConfig(
     window=1024, channels=6, blocks=1, room_hidden=6, copy_shifts=copy_shifts([4000.0], 48000, 1024)
@@ -81,23 +81,30 @@ def test_the_gate_learns_and_nothing_else_does(generator: BandSplitGenerator, tm
     assert not share.any()
 
 
-def test_a_run_that_goes_on_begins_with_the_gate_there_is(generator: BandSplitGenerator, tmp_path: Path) -> None:
+def test_units_beside_those_there_are_begin_as_nothing_and_alone_learn(
+    generator: BandSplitGenerator, tmp_path: Path
+) -> None:
     before = randomised(generator, generator.room_gate)
-    run = RoomRun(tmp_path, generator, 1e-3, 1.0, go_on=True)
+    audio = beats(0.1, 2, 3)
+    said = RoomRun(tmp_path, generator, 1e-3, 1.0).gate.estimate(generator.told_by(audio).of_rooms)
+    run = RoomRun(tmp_path, generator, 1e-3, 1.0, beside=4)
     run.fold()
-    assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
-    run.step(in_rooms(beats(0.1, 4, 1), beats(1.2, 4, 2)))
+    assert run.generator.config.room_hidden == CONFIG.room_hidden + 4
+    torch.testing.assert_close(run.gate.estimate(generator.told_by(audio).of_rooms), said)
+    run.step(in_rooms(beats(0.1, 4, 1), beats(1.2, 4, 2))._replace(of_tones=torch.ones(4, 1)))
     run.fold()
-    assert_only_learnt(generator, before, "room_gate")
+    assert_only_added(run.generator, before, "room_gate", CONFIG.room_hidden)
+    assert run.gate.widen[CONFIG.room_hidden :].any()
+    assert run.gate.narrow[:, CONFIG.room_hidden :].any()
 
 
-def test_what_goes_on_is_held_to_what_it_said_of_recordings_and_learns_that_tones_are_in_no_room(
+def test_units_beside_are_held_to_what_was_said_of_recordings_and_learn_that_tones_are_in_no_room(
     generator: BandSplitGenerator, tmp_path: Path
 ) -> None:
     """A gate that tells half a neper of everything; what is known of the recording, the first of two, says nothing."""
     assert generator.room_gate is not None
     generator.room_gate.narrow_bias.fill_(-0.5)
-    run = RoomRun(tmp_path, generator, 1e-3, 1.0, go_on=True)
+    run = RoomRun(tmp_path, generator, 1e-3, 1.0, beside=4)
     bands = generator.layout.bands
     told = torch.randn(2, bands * (KINDS + 1))
     notes = (told, -torch.ones(2, bands), torch.zeros(2, bands), torch.tensor([[0.0], [1.0]]))

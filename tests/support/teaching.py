@@ -49,3 +49,11 @@ def assert_only_learnt(generator: BandSplitGenerator, before: Mapping[str, Tenso
     """Of the weights `before`, by name, all of `part` have changed, and no others."""
     for name, value in generator.state_dict().items():
         assert torch.equal(value, before[name]) == (not name.startswith(part)), name
+
+
+def assert_only_added(generator: BandSplitGenerator, before: Mapping[str, Tensor], part: str, units: int) -> None:
+    """The weights `before`, by name, are what they were, but that `part` has more than its first `units`."""
+    for name, value in generator.state_dict().items():
+        grown = name.startswith(part) and units in before[name].shape
+        assert (value.shape != before[name].shape) == grown, name
+        assert torch.equal(value[tuple(map(slice, before[name].shape))], before[name]), name
