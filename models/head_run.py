@@ -206,7 +206,7 @@ def run_head(
             type=int,
             default=0,
             metavar="UNITS",
-            help="units that learn of tones beside those there are, which stay (default: these learn anew)",
+            help="units that learn of what is mistaken, beside those there are, which stay (default: these learn anew)",
         )
     given = parser.parse_args(arguments)
     prepare_process(given.seed, given.threads)

@@ -2,12 +2,12 @@
 --minutes 9
 
 Half of the music it hears was recorded through a random cover (models/data/steps/bandwidth.py); in all of it there may
-be rooms and noise. Some is steady tones (models/data/tones.py), which were never covered. Of each clip it notes how the
-bands are over time, and what the cover did. From all notes so far the gate learns which half was covered, the equaliser
-the cover's gains with the opposite sign. All other weights of W stay as they are. The run begins anew at each call: it
-takes minutes. With --beside UNITS so many units more learn of tones alone that they are not covered, and to say nothing
-of recordings; what the equaliser's units of W say stays (learning without forgetting: Li and Hoiem 2016, arXiv
-1606.09282; in units of its own: Rusu et al. 2016, arXiv 1606.04671).
+be rooms and noise. Some is mistaken for covered and never was: steady tones (models/data/tones.py), and music in loud
+rumble. Of each clip it notes how the bands are over time, and what the cover did. From all notes so far the gate learns
+which half was covered, the equaliser the cover's gains with the opposite sign. All other weights of W stay as they are.
+The run begins anew at each call: it takes minutes. With --beside UNITS so many units more learn alone, of what is
+mistaken, that it is not covered, and to say nothing of all else; what the equaliser's units of W say stays (learning
+without forgetting: Li and Hoiem 2016, arXiv 1606.09282; in units of its own: Rusu et al. 2016, arXiv 1606.04671).
 
 OUT/generator.safetensors   the weights with the equaliser's       OUT/curve.csv   losses over time
 """
@@ -39,9 +39,11 @@ from models.head_run import MeasuringRun, Widening, run_head, settled_layer, tel
 from models.run_arguments import Lessons
 
 BEFORE_THE_COVER = "room -4..12 @0.3, noise any 0..30 @0.5, noise rumble 0..30 @0.2"
+IN_RUMBLE = "room -4..12 @0.3, noise any 0..30 @0.3, noise rumble -5..20, codec any 0..0.6 @0.05, bits 16 @0.5"
 BEHIND_IT = "noise any 10..40 @0.3, lowpass 3000..16000 @0.2, codec any 0..0.6 @0.08, bits 16 @0.5"
 TONES_SHARE = 0.2
-COVERED_SHARE = 0.5  # of all else
+IN_RUMBLE_SHARE = 0.25  # of all else
+COVERED_SHARE = 0.5  # of what is left
 SHELF_DB = (-24.0, -8.0)
 # To colour what was not covered is far worse than to leave what was: at 5, clean clips and rooms were taken for
 # covered.
@@ -59,27 +61,30 @@ DROPOUT = 0.1
 
 class Notes(NamedTuple):
     """Of frames: what is `told` of the bands over time, [notes, bands * TOLD_OVER_TIME], what undoes the cover in
-    nepers, `undoing`, [notes, bands], and whether the clip was `covered` and whether it is `of_tones`, 0 or 1, [notes]
-    each."""
+    nepers, `undoing`, [notes, bands], and whether the clip was `covered`, and whether it is easily `mistaken` for that,
+    0 or 1, [notes] each."""
 
     told: Tensor
     undoing: Tensor
     covered: Tensor
-    of_tones: Tensor
+    mistaken: Tensor
 
 
 class CoveredMusic(DegradedMusic):
     """Examples without end: what is heard, [samples], the cover's gains in nepers at COVER_HERTZ, zero for none, and
-    whether it is tones, 0 or 1, [1]."""
+    whether it is of those that are mistaken for covered, 0 or 1, [1]."""
 
     def __init__(self, material: Material, seconds: float, seed: int) -> None:
-        self.before, self.behind = Recipe.parse(BEFORE_THE_COVER), Recipe.parse(BEHIND_IT)
-        super().__init__(material, seconds, Recipe(self.before.steps + self.behind.steps), seed)
+        self.before, self.behind, self.in_rumble = map(Recipe.parse, (BEFORE_THE_COVER, BEHIND_IT, IN_RUMBLE))
+        super().__init__(material, seconds, Recipe(self.before.steps + self.behind.steps + self.in_rumble.steps), seed)
 
     def example(self, random: np.random.Generator) -> tuple[Samples, ...]:
+        mistaken, not_covered = np.ones(1, np.float32), np.zeros(len(COVER_HERTZ), np.float32)
         if random.random() < TONES_SHARE:
-            return self.tones(random).degraded, np.zeros(len(COVER_HERTZ), np.float32), np.ones(1, np.float32)
+            return self.tones(random).degraded, not_covered, mistaken
         clean, cutoff_hz = self.music(random)
+        if random.random() < IN_RUMBLE_SHARE:
+            return self.in_rumble.degrade(clean, cutoff_hz, self.material, random).degraded, not_covered, mistaken
         clip = self.before.degrade(clean, cutoff_hz, self.material, random)
         gain_db = np.zeros(len(COVER_HERTZ))
         if random.random() < COVERED_SHARE:
@@ -90,9 +95,10 @@ class CoveredMusic(DegradedMusic):
 
 
 def collate_covers(examples: list[tuple[Samples, ...]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Audio [batch, 1, samples], gains in nepers [batch, COVER_HERTZ], and whether each is tones, [batch, 1]."""
-    heard, nepers, of_tones = (torch.from_numpy(np.stack(part)) for part in zip(*examples, strict=True))
-    return heard.unsqueeze(1), nepers, of_tones
+    """Audio [batch, 1, samples], gains in nepers [batch, COVER_HERTZ], and whether each is easily mistaken for covered,
+    [batch, 1]."""
+    heard, nepers, mistaken = (torch.from_numpy(np.stack(part)) for part in zip(*examples, strict=True))
+    return heard.unsqueeze(1), nepers, mistaken
 
 
 class ColourRun(MeasuringRun):
@@ -142,7 +148,7 @@ class ColourRun(MeasuringRun):
 
     def noted(self, batch: tuple[Tensor, Tensor, Tensor]) -> Notes:
         """What is told in some frames, spread over each clip, and what undoes its cover."""
-        audio, nepers, of_tones = batch
+        audio, nepers, mistaken = batch
         self.count(audio, self.generator.config.sample_rate)
         told = self.told(audio)
         self.widen.measure(told)
@@ -151,14 +157,14 @@ class ColourRun(MeasuringRun):
             self.of_frames(told, FRAMES_NOTED),
             self.wanted(nepers).repeat_interleave(FRAMES_NOTED, dim=0),
             covered.repeat_interleave(FRAMES_NOTED),
-            of_tones.squeeze(1).repeat_interleave(FRAMES_NOTED),
+            mistaken.squeeze(1).repeat_interleave(FRAMES_NOTED),
         )
 
     def losses(self, notes: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """The gate's weighted cross entropy, and the squared error of covered clips' gains in bands that are heard."""
-        told, undoing, covered, of_tones = notes
+        told, undoing, covered, mistaken = notes
         if self.before is not None:
-            return self.kept(self.before, told, of_tones)
+            return self.kept(self.before, told, mistaken)
         logit, gains = self.says(self.learnt, told)
         weights = covered + UNCOVERED_WEIGHT * (1.0 - covered)
         gate = functional.binary_cross_entropy_with_logits(logit, covered, weights)
@@ -177,14 +183,14 @@ class ColourRun(MeasuringRun):
         hidden = units(told)
         return gate(hidden).squeeze(1), narrow(hidden)
 
-    def kept(self, before: nn.ModuleList, told: Tensor, of_tones: Tensor) -> dict[str, Tensor]:
-        """The squared error of the gate's logit against what the equaliser `before` says of recordings, and the cross
-        entropy of tones, which are not covered. What undoes a cover is not asked: units beside leave it as it is."""
+    def kept(self, before: nn.ModuleList, told: Tensor, mistaken: Tensor) -> dict[str, Tensor]:
+        """The squared error of the gate's logit against what the equaliser `before` says, but of what is mistaken the
+        cross entropy, as it is not covered. What undoes a cover is not asked: units beside leave it as it is."""
         (added, _), (said, _) = (self.says(parts, told) for parts in (self.learnt, before))
         logit = said + added
         least, most = DECIDED_LOGITS
         moved = (logit.clamp(least, most) - said.clamp(least, most)).square()
-        gate = ((1.0 - of_tones) * moved + of_tones * UNCOVERED_WEIGHT * functional.softplus(logit)).mean()
+        gate = ((1.0 - mistaken) * moved + mistaken * UNCOVERED_WEIGHT * functional.softplus(logit)).mean()
         return {"loss": gate, "gate": gate, "gains_db": torch.zeros(())}
 
     @torch.no_grad()
@@ -208,7 +214,7 @@ def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[tuple[Tensor,
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    recipe = f"{BEFORE_THE_COVER}, {BEHIND_IT}"
+    recipe = f"{BEFORE_THE_COVER}, {BEHIND_IT}, {IN_RUMBLE}"
     run_head(arguments, "learn_colour", __doc__ or "", recipe, ColourRun, music, BATCH, SECONDS, takes_units=True)
 
 

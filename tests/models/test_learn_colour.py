@@ -47,13 +47,14 @@ def test_half_of_the_music_is_covered_and_sounds_so(
     covered_music: CoveredMusic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.learn_colour.TONES_SHARE", 0.0)
+    monkeypatch.setattr("models.learn_colour.IN_RUMBLE_SHARE", 0.0)
     random = np.random.default_rng(1)
     examples = [covered_music.example(random) for _ in range(60)]
     covered = np.array([nepers.any() for _, nepers, _ in examples])
     assert 18 <= covered.sum() <= 42
     shares = []
-    for heard, nepers, of_tones in examples:
-        assert of_tones == 0.0
+    for heard, nepers, mistaken in examples:
+        assert mistaken == 0.0
         assert heard.shape == (96000,)
         assert nepers.shape == COVER_HERTZ.shape
         power = np.abs(np.fft.rfft(heard)) ** 2
@@ -70,14 +71,29 @@ def test_steady_tones_are_never_covered(covered_music: CoveredMusic, monkeypatch
     random = np.random.default_rng(1)
     shares = []
     for _ in range(20):
-        heard, nepers, of_tones = covered_music.example(random)
-        assert of_tones == 1.0
+        heard, nepers, mistaken = covered_music.example(random)
+        assert mistaken == 1.0
         assert heard.shape == (96000,)
         assert nepers.shape == COVER_HERTZ.shape
         assert not nepers.any()
         power = np.sort(np.abs(np.fft.rfft(heard)) ** 2)[::-1]
         shares.append(power[: len(power) // 100].sum() / power.sum())
     assert np.median(shares) > 0.9
+
+
+def test_music_in_rumble_is_never_covered(covered_music: CoveredMusic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of it lies below 500 Hz than of what is not covered and not in rumble."""
+    monkeypatch.setattr("models.learn_colour.TONES_SHARE", 0.0)
+    monkeypatch.setattr("models.learn_colour.COVERED_SHARE", 0.0)
+    lows = []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr("models.learn_colour.IN_RUMBLE_SHARE", share)
+        random = np.random.default_rng(1)
+        examples = [covered_music.example(random) for _ in range(20)]
+        assert all(mistaken == share and not nepers.any() for _, nepers, mistaken in examples)
+        power = np.abs(np.fft.rfft([heard for heard, *_ in examples])) ** 2
+        lows.append(np.median(power[:, : power.shape[1] // 48].sum(axis=1) / power.sum(axis=1)))
+    assert lows[1] > 2.0 * lows[0]
 
 
 def test_what_is_wanted_undoes_the_cover_band_by_band(generator: BandSplitGenerator, tmp_path: Path) -> None:
@@ -120,8 +136,8 @@ def test_units_beside_those_there_are_begin_as_nothing_and_alone_learn(
     assert run.generator.config.colour_hidden == CONFIG.colour_hidden + 4
     torch.testing.assert_close(run.colouring(told, heard), said)
     random = np.random.default_rng(2)
-    heard, nepers, of_tones = collate_covers([covered_music.example(random) for _ in range(4)])
-    run.step((heard, nepers, torch.ones_like(of_tones)))
+    heard, nepers, mistaken = collate_covers([covered_music.example(random) for _ in range(4)])
+    run.step((heard, nepers, torch.ones_like(mistaken)))
     run.fold()
     assert_only_added(run.generator, before, "colouring", CONFIG.colour_hidden)
     assert run.colouring.widen[-4:].any()
@@ -129,10 +145,10 @@ def test_units_beside_those_there_are_begin_as_nothing_and_alone_learn(
     assert not run.colouring.narrow[:, -4:].any()  # what undoes a cover stays
 
 
-def test_units_beside_are_held_to_what_was_said_of_recordings_and_learn_that_tones_are_not_covered(
+def test_units_beside_are_held_to_what_was_said_but_of_what_is_mistaken_for_covered(
     generator: BandSplitGenerator, tmp_path: Path
 ) -> None:
-    """An equaliser whose logit is nought, two recordings and a tone; what is added to all of them is moved."""
+    """An equaliser whose logit is nought, two recordings, and a tone; all of them are told as much more."""
     run = ColourRun(tmp_path, generator, 1e-3, 1.0, beside=1)
     assert run.before is not None
     told = torch.randn(3, 48 * TOLD_OVER_TIME)
