@@ -3,11 +3,12 @@
 
 Half of the music it hears was recorded through a random cover (models/data/steps/bandwidth.py); in all of it there may
 be rooms and noise. Some is mistaken for covered and never was: steady tones (models/data/tones.py), and music in loud
-rumble. Of each clip it notes how the bands are over time, and what the cover did. From all notes so far the gate learns
-which half was covered, the equaliser the cover's gains with the opposite sign. All other weights of W stay as they are.
-The run begins anew at each call: it takes minutes. With --beside UNITS so many units more learn alone, of what is
-mistaken, that it is not covered, and to say nothing of all else; what the equaliser's units of W say stays (learning
-without forgetting: Li and Hoiem 2016, arXiv 1606.09282; in units of its own: Rusu et al. 2016, arXiv 1606.04671).
+rumble or in a strong room. Of each clip it notes how the bands are over time, and what the cover did. From all notes so
+far the gate learns which half was covered, the equaliser the cover's gains with the opposite sign. All other weights of
+W stay as they are. The run begins anew at each call: it takes minutes. With --beside UNITS so many units more learn
+alone, of what is mistaken, that it is not covered, and to say nothing of all else; what the equaliser's units of W say
+stays (learning without forgetting: Li and Hoiem 2016, arXiv 1606.09282; in units of its own: Rusu et al. 2016, arXiv
+1606.04671).
 
 OUT/generator.safetensors   the weights with the equaliser's       OUT/curve.csv   losses over time
 """
@@ -40,9 +41,12 @@ from models.run_arguments import Lessons
 
 BEFORE_THE_COVER = "room -4..12 @0.3, noise any 0..30 @0.5, noise rumble 0..30 @0.2"
 IN_RUMBLE = "room -4..12 @0.3, noise any 0..30 @0.3, noise rumble -5..20, codec any 0..0.6 @0.05, bits 16 @0.5"
+IN_ROOMS = "room -8..0, noise any 0..30 @0.3, lowpass 3000..16000 @0.1, codec any 0..0.6 @0.05, bits 16 @0.5"
+MISTAKEN = (IN_RUMBLE, IN_ROOMS)  # for covered
+MISTAKEN_ODDS = (0.6, 0.4)
 BEHIND_IT = "noise any 10..40 @0.3, lowpass 3000..16000 @0.2, codec any 0..0.6 @0.08, bits 16 @0.5"
 TONES_SHARE = 0.2
-IN_RUMBLE_SHARE = 0.25  # of all else
+MISTAKEN_SHARE = 0.4  # of all else
 COVERED_SHARE = 0.5  # of what is left
 SHELF_DB = (-24.0, -8.0)
 # To colour what was not covered is far worse than to leave what was: at 5, clean clips and rooms were taken for
@@ -75,16 +79,18 @@ class CoveredMusic(DegradedMusic):
     whether it is of those that are mistaken for covered, 0 or 1, [1]."""
 
     def __init__(self, material: Material, seconds: float, seed: int) -> None:
-        self.before, self.behind, self.in_rumble = map(Recipe.parse, (BEFORE_THE_COVER, BEHIND_IT, IN_RUMBLE))
-        super().__init__(material, seconds, Recipe(self.before.steps + self.behind.steps + self.in_rumble.steps), seed)
+        self.before, self.behind, *self.mistaken = map(Recipe.parse, (BEFORE_THE_COVER, BEHIND_IT, *MISTAKEN))
+        steps = [step for recipe in (self.before, self.behind, *self.mistaken) for step in recipe.steps]
+        super().__init__(material, seconds, Recipe(tuple(steps)), seed)
 
     def example(self, random: np.random.Generator) -> tuple[Samples, ...]:
         mistaken, not_covered = np.ones(1, np.float32), np.zeros(len(COVER_HERTZ), np.float32)
         if random.random() < TONES_SHARE:
             return self.tones(random).degraded, not_covered, mistaken
         clean, cutoff_hz = self.music(random)
-        if random.random() < IN_RUMBLE_SHARE:
-            return self.in_rumble.degrade(clean, cutoff_hz, self.material, random).degraded, not_covered, mistaken
+        if random.random() < MISTAKEN_SHARE:
+            recipe = self.mistaken[int(random.choice(len(self.mistaken), p=MISTAKEN_ODDS))]
+            return recipe.degrade(clean, cutoff_hz, self.material, random).degraded, not_covered, mistaken
         clip = self.before.degrade(clean, cutoff_hz, self.material, random)
         gain_db = np.zeros(len(COVER_HERTZ))
         if random.random() < COVERED_SHARE:
@@ -214,7 +220,7 @@ def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[tuple[Tensor,
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    recipe = f"{BEFORE_THE_COVER}, {BEHIND_IT}, {IN_RUMBLE}"
+    recipe = f"{BEFORE_THE_COVER}, {BEHIND_IT}, {', '.join(MISTAKEN)}"
     run_head(arguments, "learn_colour", __doc__ or "", recipe, ColourRun, music, BATCH, SECONDS, takes_units=True)
 
 

@@ -47,7 +47,7 @@ def test_half_of_the_music_is_covered_and_sounds_so(
     covered_music: CoveredMusic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.learn_colour.TONES_SHARE", 0.0)
-    monkeypatch.setattr("models.learn_colour.IN_RUMBLE_SHARE", 0.0)
+    monkeypatch.setattr("models.learn_colour.MISTAKEN_SHARE", 0.0)
     random = np.random.default_rng(1)
     examples = [covered_music.example(random) for _ in range(60)]
     covered = np.array([nepers.any() for _, nepers, _ in examples])
@@ -85,9 +85,10 @@ def test_music_in_rumble_is_never_covered(covered_music: CoveredMusic, monkeypat
     """More of it lies below 500 Hz than of what is not covered and not in rumble."""
     monkeypatch.setattr("models.learn_colour.TONES_SHARE", 0.0)
     monkeypatch.setattr("models.learn_colour.COVERED_SHARE", 0.0)
+    monkeypatch.setattr("models.learn_colour.MISTAKEN_ODDS", (1.0, 0.0))
     lows = []
     for share in (0.0, 1.0):
-        monkeypatch.setattr("models.learn_colour.IN_RUMBLE_SHARE", share)
+        monkeypatch.setattr("models.learn_colour.MISTAKEN_SHARE", share)
         random = np.random.default_rng(1)
         examples = [covered_music.example(random) for _ in range(20)]
         assert all(mistaken == share and not nepers.any() for _, nepers, mistaken in examples)
