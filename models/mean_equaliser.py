@@ -2,8 +2,9 @@
 
 Which covers an equaliser tells, and what it takes for one, differs from one run of models.learn_colour to the next more
 than the means of both do; the mean of their logits and of their gains is less often wrong than either (an ensemble:
-Hansen and Salamon 1990). The hidden units of all stand side by side in one equaliser, so there is no operator more. All
-other weights, and the facts in the file, are those of A. `--opening` is added to the mean logit: means lie nearer to
+Hansen and Salamon 1990). The hidden units of all stand side by side in one equaliser, so there is no operator more;
+units that several have in common, beside which others learnt, stand there once. All other weights, and the facts in the
+file, are those of A. `--opening` is added to the mean logit: means lie nearer to
 nought, so that it would open less.
 """
 
@@ -15,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from models.checkpoint import load_band_split, save_generator
 from models.generators.band_split import BandSplitGenerator, Colouring
@@ -35,13 +37,19 @@ def mean_equaliser(generators: Sequence[BandSplitGenerator], opening: float) -> 
         if replace(generator.config, colour_hidden=first.colour_hidden) != first:
             raise ValueError(f"generator {number} is of {generator.config}, wanted one like the first, of {first}")
         equalisers.append(generator.colouring)
-    made = BandSplitGenerator(replace(first, colour_hidden=sum(len(one.widen) for one in equalisers)))
-    count = len(equalisers)
+    hears = torch.cat([torch.cat([one.widen, one.widen_bias], dim=1) for one in equalisers])
+    units, which = torch.unique(hears, dim=0, return_inverse=True)
+    made = BandSplitGenerator(replace(first, colour_hidden=len(units)))
+
+    def says(name: str) -> Tensor:
+        columns = torch.cat([getattr(one, name) for one in equalisers], dim=1) / len(equalisers)
+        return columns.new_zeros(len(columns), len(units)).index_add(1, which, columns)
+
     mean = {
-        "widen": torch.cat([one.widen for one in equalisers]),
-        "widen_bias": torch.cat([one.widen_bias for one in equalisers]),
-        "narrow": torch.cat([one.narrow for one in equalisers], dim=1) / count,
-        "gate": torch.cat([one.gate for one in equalisers], dim=1) / count,
+        "widen": units[:, :-1],
+        "widen_bias": units[:, -1:],
+        "narrow": says("narrow"),
+        "gate": says("gate"),
         "narrow_bias": torch.stack([one.narrow_bias for one in equalisers]).mean(dim=0),
         "gate_bias": torch.stack([one.gate_bias for one in equalisers]).mean(dim=0) + opening,
     }

@@ -53,6 +53,20 @@ def added_at(generator: BandSplitGenerator, logit: float) -> torch.Tensor:
 
 
 @torch.no_grad()
+def test_units_that_equalisers_have_in_common_stand_once() -> None:
+    """Two of which other units have learnt beside the same ones: with what each says of those, in the mean."""
+    generators = [taught(1, 5), taught(2, 8)]
+    ours, others = (one.colouring for one in generators)
+    assert ours is not None
+    assert others is not None
+    others.widen[:5], others.widen_bias[:5] = ours.widen, ours.widen_bias
+    mean = mean_equaliser(generators, 0.0)
+    assert mean.config.colour_hidden == 8
+    wide_open = [torch.log1p(added_at(one, 50.0)) for one in (*generators, mean)]
+    torch.testing.assert_close(wide_open[2], (wide_open[0] + wide_open[1]) / 2, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
 def test_gains_and_logits_are_means() -> None:
     generators = [taught(1, 5), taught(2, 8)]
     mean = mean_equaliser(generators, 0.0)
