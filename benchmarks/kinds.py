@@ -22,16 +22,14 @@ from tqdm import tqdm
 
 from benchmarks.measures import bounded, without_edges
 from benchmarks.noise import add_noise, brown_noise, pink_noise, white_noise
-from benchmarks.scenario_folder import REFERENCE_SCENARIO, choose, read_audio, read_recordings
 from benchmarks.study.report import markdown_table
 from benchmarks.study.systems import System
-from benchmarks.watching import exit_code, open_systems, write_results
+from benchmarks.watching import clean_clips, exit_code, noise_parser, open_systems, write_results
 from models.data.recordings import AUDIO_SUFFIXES, as_float, decode
 from studiomic.figures import si_sdr
 
 Samples = NDArray[np.float64]
 COLOURS = {"white": white_noise, "pink": pink_noise, "brown": brown_noise}
-DEFAULT_RATIO_DB = 5.0
 MEAN = "mean"
 WORST = "worst"
 
@@ -124,25 +122,15 @@ def table(gains: dict[str, Gains]) -> str:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.kinds", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("weights", type=Path, nargs="+", help="generators, as models.train writes them")
-    parser.add_argument("--scenarios", type=Path, required=True, help="folder whose clean clips are taken")
-    parser.add_argument("--clips", nargs="+", metavar="NAME", help="only these")
+    parser = noise_parser("kinds", __doc__ or "")
     parser.add_argument("--noise", type=Path, help="folder of recorded noises (default: synthetic noise alone)")
-    parser.add_argument(
-        "--ratio", type=float, default=DEFAULT_RATIO_DB, help="A-weighted, in dB (default: %(default)s)"
-    )
-    parser.add_argument("--out", type=Path, help="every gain as JSON")
     return parser.parse_args(arguments)
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure, print, and write OUT."""
     systems = open_systems(options.weights)
-    recordings = choose(read_recordings(options.scenarios), [REFERENCE_SCENARIO], options.clips)
-    clips = {recording.clip.name: read_audio(recording.path) for recording in recordings}
+    clips = clean_clips(options)
     longest = max(map(len, clips.values()))
     noises = synthetic_noises(longest)
     if options.noise is not None:

@@ -13,7 +13,6 @@ import argparse
 import sys
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +21,13 @@ from tqdm import tqdm
 
 from benchmarks.measures import without_edges
 from benchmarks.noise import add_noise
-from benchmarks.scenario_folder import RATE, REFERENCE_SCENARIO, choose, read_audio, read_recordings
+from benchmarks.scenario_folder import RATE
 from benchmarks.study.report import markdown_table
 from benchmarks.study.systems import System
-from benchmarks.watching import exit_code, open_systems, write_results
+from benchmarks.watching import clean_clips, exit_code, noise_parser, open_systems, write_results
 from models.data.noise import rumble
 
 Samples = NDArray[np.float64]
-DEFAULT_RATIO_DB = 5.0
 RUMBLES = 3  # that each clip meets
 HIGHS_HERTZ = (4000.0, 16000.0)
 SMALLEST_POWER = 1e-12  # of what is silent
@@ -75,25 +73,10 @@ def table(rises: dict[str, dict[str, list[float]]]) -> str:
     return markdown_table(head, rows)
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.rumble", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("weights", type=Path, nargs="+", help="generators, as models.train writes them")
-    parser.add_argument("--scenarios", type=Path, required=True, help="folder whose clean clips are taken")
-    parser.add_argument("--clips", nargs="+", metavar="NAME", help="only these")
-    parser.add_argument(
-        "--ratio", type=float, default=DEFAULT_RATIO_DB, help="A-weighted, in dB (default: %(default)s)"
-    )
-    parser.add_argument("--out", type=Path, help="every rise as JSON")
-    return parser.parse_args(arguments)
-
-
 def run(options: argparse.Namespace) -> None:
     """Measure, print, and write OUT."""
     systems = open_systems(options.weights)
-    recordings = choose(read_recordings(options.scenarios), [REFERENCE_SCENARIO], options.clips)
-    clips = {recording.clip.name: read_audio(recording.path) for recording in recordings}
+    clips = clean_clips(options)
     rises = {system.name: measure(system, clips, options.ratio) for system in systems}
     print(table(rises))
     write_results(options.out, {"ratio_db": options.ratio, "rise_db": rises})
@@ -101,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; its exit code."""
-    return exit_code(run, parse(arguments))
+    return exit_code(run, noise_parser("rumble", __doc__ or "").parse_args(arguments))
 
 
 if __name__ == "__main__":

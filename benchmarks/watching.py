@@ -9,12 +9,40 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.machine import machine_in_words
-from benchmarks.scenario_folder import RATE
+from benchmarks.scenario_folder import RATE, REFERENCE_SCENARIO, choose, read_audio, read_recordings
 from benchmarks.study.systems import System, check_rates, open_system
 from studiomic.errors import StudiomicError
+
+DEFAULT_RATIO_DB = 5.0
+
+
+def noise_parser(module: str, description: str) -> argparse.ArgumentParser:
+    """What `python -m benchmarks.<module>` takes, which brings noise to clean clips."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{module}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("weights", type=Path, nargs="+", help="generators, as models.train writes them")
+    parser.add_argument("--scenarios", type=Path, required=True, help="folder whose clean clips are taken")
+    parser.add_argument("--clips", nargs="+", metavar="NAME", help="only these")
+    parser.add_argument(
+        "--ratio", type=float, default=DEFAULT_RATIO_DB, help="A-weighted, in dB (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, help="every figure as JSON")
+    return parser
+
+
+def clean_clips(options: argparse.Namespace) -> dict[str, NDArray[np.float64]]:
+    """The clips that `noise_parser` asks for by name, [samples] each. Raises StudiomicError where a folder is not of
+    the layout."""
+    recordings = choose(read_recordings(options.scenarios), [REFERENCE_SCENARIO], options.clips)
+    return {recording.clip.name: read_audio(recording.path) for recording in recordings}
 
 
 def open_systems(weights: Sequence[Path]) -> list[System]:
