@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,12 +19,13 @@ from scipy import fft
 from tqdm import tqdm
 
 from benchmarks.measures import without_edges
-from benchmarks.noise import add_noise
+from benchmarks.noise import add_noise, random_for
 from benchmarks.scenario_folder import RATE
 from benchmarks.study.report import markdown_table
 from benchmarks.study.systems import System
 from benchmarks.watching import clean_clips, exit_code, noise_parser, open_systems, write_results
 from models.data.noise import rumble
+from models.data.steps.noises import RUMBLE
 
 Samples = NDArray[np.float64]
 RUMBLES = 3  # that each clip meets
@@ -36,7 +36,7 @@ RISES_DB = (2.0, 10.0)
 
 def rumbles(clip: str, samples: int) -> list[Samples]:
     """The rumbles that a clip of that name meets, always the same, [samples] each."""
-    random = np.random.default_rng(zlib.crc32(clip.encode()))
+    random = random_for(RUMBLE, clip)
     return [rumble(samples, random).astype(np.float64) for _ in range(RUMBLES)]
 
 

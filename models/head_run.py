@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from models.checkpoint import load_band_split, save_generator
 from models.curve import append_row, means
-from models.generators.band_split import BandSplitGenerator
+from models.generators.band_split import BandSplitGenerator, Colouring
+from models.generators.room_gate import RoomGate
 from models.processes import prepare_process
 from models.run_arguments import Lessons, add_run_arguments
 from models.schedule import set_learning_rate
@@ -172,6 +173,18 @@ class MeasuringRun(NotingRun):
     def fold(self) -> None:
         """Bring what is learnt into the generator."""
         raise NotImplementedError
+
+    @torch.no_grad()
+    def fold_into(self, head: Colouring | RoomGate, **telling: nn.Linear) -> None:
+        """Bring the first layer, and those `telling` what its units say, by name, into a head whose last units they
+        are: all, or those beside others."""
+        weights, bias = self.widen.folded()
+        units = len(bias)
+        head.widen[-units:], head.widen_bias[-units:] = weights, bias
+        for name, layer in telling.items():
+            getattr(head, name)[:, -units:] = layer.weight
+            if layer.bias is not None:
+                getattr(head, f"{name}_bias").copy_(layer.bias.unsqueeze(1))
 
     def checkpoint(self, recent: Sequence[dict[str, float]], facts: dict[str, object]) -> None:
         """A row of the curve, and the weights with what was learnt."""

@@ -125,9 +125,8 @@ class ColourRun(MeasuringRun):
         hidden, told = ours.widen.shape
         self.before = None
         if beside:
-            widen = nn.Sequential(settled_layer(ours.widen, ours.widen_bias), nn.SiLU())
-            gate, narrow = (settled_layer(*of) for of in ((ours.gate, ours.gate_bias), (ours.narrow, ours.narrow_bias)))
-            self.before = nn.ModuleList([widen, gate, narrow])
+            gate = settled_layer(ours.gate, ours.gate_bias)
+            self.before = nn.Sequential(settled_layer(ours.widen, ours.widen_bias), nn.SiLU(), gate)
             generator = resized(generator, replace(generator.config, colour_hidden=hidden + beside)).eval()
         assert generator.colouring is not None
         self.colouring = generator.colouring
@@ -136,8 +135,8 @@ class ColourRun(MeasuringRun):
         self.gate = telling_layer(units, 1, beside > 0)
         self.narrow = telling_layer(units, generator.layout.bands, beside > 0)
         self.hidden = nn.Sequential(self.widen, nn.SiLU(), nn.Dropout(dropout))
-        self.learnt = nn.ModuleList([self.hidden, self.gate, self.narrow])
-        super().__init__(out, generator, self.learnt, learning_rate, planned)
+        learnt = nn.ModuleList([self.hidden, self.gate, self.narrow])
+        super().__init__(out, generator, learnt, learning_rate, planned)
 
     @torch.no_grad()
     def told(self, audio: Tensor) -> Tensor:
@@ -169,9 +168,10 @@ class ColourRun(MeasuringRun):
     def losses(self, notes: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """The gate's weighted cross entropy, and the squared error of covered clips' gains in bands that are heard."""
         told, undoing, covered, mistaken = notes
+        hidden = self.hidden(told)
+        logit = self.gate(hidden).squeeze(1)
         if self.before is not None:
-            return self.kept(self.before, told, mistaken)
-        logit, gains = self.says(self.learnt, told)
+            return self.kept(self.before(told).squeeze(1), logit, mistaken)
         weights = covered + UNCOVERED_WEIGHT * (1.0 - covered)
         gate = functional.binary_cross_entropy_with_logits(logit, covered, weights)
         quiet, loud = HEARD_DB
@@ -179,38 +179,23 @@ class ColourRun(MeasuringRun):
         _, levels, _ = told.split([bands * KINDS, bands, bands * FLOORS], dim=1)
         level_db = (levels - levels.amax(dim=1, keepdim=True)) / NEPERS_PER_DB
         heard = covered.unsqueeze(1) * share_of(level_db - quiet, loud - quiet)
-        error = (heard * (gains - undoing).square()).sum() / heard.sum().clamp_min(1.0)
+        error = (heard * (self.narrow(hidden) - undoing).square()).sum() / heard.sum().clamp_min(1.0)
         return {"loss": gate + error, "gate": gate, "gains_db": error.sqrt() / NEPERS_PER_DB}
 
     @staticmethod
-    def says(parts: nn.ModuleList, told: Tensor) -> tuple[Tensor, Tensor]:
-        """The gate's logit [notes] and the gains [notes, bands] of hidden units, gate and gains, by what is told."""
-        units, gate, narrow = parts
-        hidden = units(told)
-        return gate(hidden).squeeze(1), narrow(hidden)
-
-    def kept(self, before: nn.ModuleList, told: Tensor, mistaken: Tensor) -> dict[str, Tensor]:
-        """The squared error of the gate's logit against what the equaliser `before` says, but of what is mistaken the
-        cross entropy, as it is not covered. What undoes a cover is not asked: units beside leave it as it is."""
-        (added, _), (said, _) = (self.says(parts, told) for parts in (self.learnt, before))
+    def kept(said: Tensor, added: Tensor, mistaken: Tensor) -> dict[str, Tensor]:
+        """The squared error of the gate's logit against what it `said` before, with what is `added`, but of what is
+        mistaken the cross entropy, as it is not covered. What undoes a cover is not asked: units beside leave it as it
+        is."""
         logit = said + added
         least, most = DECIDED_LOGITS
         moved = (logit.clamp(least, most) - said.clamp(least, most)).square()
         gate = ((1.0 - mistaken) * moved + mistaken * UNCOVERED_WEIGHT * functional.softplus(logit)).mean()
         return {"loss": gate, "gate": gate, "gains_db": torch.zeros(())}
 
-    @torch.no_grad()
     def fold(self) -> None:
         """Bring what is learnt into the equaliser, which is told everything as it is."""
-        weights, bias = self.widen.folded()
-        ours, units = self.colouring, len(bias)  # the last ones: all, or those beside
-        ours.widen[-units:] = weights
-        ours.widen_bias[-units:] = bias
-        ours.narrow[:, -units:] = self.narrow.weight
-        ours.gate[:, -units:] = self.gate.weight
-        if self.before is None:
-            ours.narrow_bias.copy_(self.narrow.bias.unsqueeze(1))
-            ours.gate_bias.copy_(self.gate.bias.unsqueeze(1))
+        self.fold_into(self.colouring, gate=self.gate, narrow=self.narrow)
 
 
 def music(lessons: Lessons, given: argparse.Namespace) -> Iterable[tuple[Tensor, Tensor, Tensor]]:

@@ -133,16 +133,9 @@ class RoomRun(MeasuringRun):
         of_bands: Tensor = self.generator.band_means(power)
         return of_bands
 
-    @torch.no_grad()
     def fold(self) -> None:
         """Bring what is learnt into the gate, which is told everything as it is."""
-        weights, bias = self.widen.folded()
-        units = len(bias)  # the last ones: all, or those beside
-        self.gate.widen[-units:] = weights
-        self.gate.widen_bias[-units:] = bias
-        self.gate.narrow[:, -units:] = self.narrow.weight
-        if self.before is None:
-            self.gate.narrow_bias.copy_(self.narrow.bias.unsqueeze(1))
+        self.fold_into(self.gate, narrow=self.narrow)
 
     def noted(self, batch: RoomClips) -> Notes:
         """What the gate is told in some frames, spread over each clip, and what the room added."""

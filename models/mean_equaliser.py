@@ -4,8 +4,7 @@ Which covers an equaliser tells, and what it takes for one, differs from one run
 than the means of both do; the mean of their logits and of their gains is less often wrong than either (an ensemble:
 Hansen and Salamon 1990). The hidden units of all stand side by side in one equaliser, so there is no operator more;
 units that several have in common, beside which others learnt, stand there once. All other weights, and the facts in the
-file, are those of A. `--opening` is added to the mean logit: means lie nearer to
-nought, so that it would open less.
+file, are those of A. `--opening` is added to the mean logit: means lie nearer to nought, so that it would open less.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def test_units_beside_are_held_to_what_was_said_but_of_what_is_mistaken_for_cove
     assert run.before is not None
     told = torch.randn(3, 48 * TOLD_OVER_TIME)
     notes = (told, torch.ones(3, 48), torch.ones(3), torch.tensor([0.0, 0.0, 1.0]))
-    run.learnt[1] = added = nn.Linear(1, 1)
+    run.gate = added = nn.Linear(1, 1)
     nn.init.zeros_(added.weight)
     for logit, moved in ((0.0, 0.0), (0.5, 0.5), (9.0, 4.0)):  # beyond 4 the gate is as open as it can be
         with torch.no_grad():

@@ -14,7 +14,7 @@ SECONDS = 4.0
 
 
 @pytest.mark.parametrize("peak", PEAKS)
-@pytest.mark.parametrize("hertz", SINE_HERTZ[1::2])
+@pytest.mark.parametrize("hertz", SINE_HERTZ)
 @pytest.mark.parametrize(
     ("bundle", "largest_level_db", "least_si_sdr_db"),
     [("studio", 0.1, 35.0), ("live", 0.25, 20.0)],  # `live`'s short window leaks more, of which it takes some as noise
